@@ -1,0 +1,55 @@
+"""Reference optimizers, one algorithm a file. ``baselines.make("cma-mega", task.spec)`` makes one.
+
+Importing this package registers the ids and imports none of the algorithms.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from baselines.published import published_hyperparameters
+from qdbench.arguments import check_names
+from qdbench.registry import OPTIMIZERS
+
+if TYPE_CHECKING:
+    from qdbench.protocols import Optimizer
+    from qdbench.spec import TaskSpec
+
+__all__ = ["make"]
+
+for _id, _entry_point, _summary in (
+    ("random-search", "baselines.random_search:make", "samples of the task's start distribution: the floor"),
+    ("map-elites", "baselines.map_elites:make", "MAP-Elites with Gaussian mutation"),
+    ("map-elites-line", "baselines.map_elites:make_line", "MAP-Elites with the Iso+LineDD operator"),
+    ("cma-me", "baselines.cma_me:make", "CMA-ME with an improvement emitter"),
+    ("og-map-elites", "baselines.objective_gradient:make", "MAP-Elites with objective gradient steps"),
+    ("og-map-elites-line", "baselines.objective_gradient:make_line", "the same with the Iso+LineDD operator"),
+    ("omg-mega", "baselines.mega.omg_mega:make", "OMG-MEGA: elites branched along random gradient combinations"),
+    ("cma-mega", "baselines.mega.cma_mega:make", "CMA-MEGA: gradient coefficients adapted by CMA-ES"),
+    ("cma-mega-adam", "baselines.mega.cma_mega:make_adam", "CMA-MEGA with Adam for the search position"),
+):
+    OPTIMIZERS.register(_id, _entry_point, summary=_summary)
+
+
+def make(id: str, spec: TaskSpec, **hyperparameters: Any) -> Optimizer:
+    """Makes a reference optimizer for a task.
+
+    Hyperparameters that are not given take the values that the algorithm's authors published for the task's family,
+    where there are some, and the algorithm's general defaults otherwise.
+
+    Args:
+        id: A registered optimizer id; ``qdbench list optimizers`` shows them.
+        spec: The task's spec.
+        hyperparameters: The algorithm's own, by name.
+
+    Raises:
+        UnknownNameError: If there is no such id (with the nearest ones).
+        TypeError: If a hyperparameter does not exist (with those that do).
+    """
+    factory, bound = OPTIMIZERS.resolve(id)
+    check_names(f"optimizer {id!r}", factory, hyperparameters, hidden={"spec", *bound})
+    from qdbench.protocols import precision_of
+
+    with precision_of(spec):
+        optimizer: Optimizer = factory(spec, **{**bound, **published_hyperparameters(id, spec), **hyperparameters})
+    return optimizer

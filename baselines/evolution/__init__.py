@@ -1,0 +1,1 @@
+"""Evolution strategies and the CMA-ES core that several algorithms share."""

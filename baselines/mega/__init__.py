@@ -1,0 +1,1 @@
+"""MAP-Elites via a Gradient Arborescence (Fontaine & Nikolaidis 2021)."""

@@ -1,0 +1,156 @@
+"""The grid archive of quality diversity optimization, as pure functions on arrays.
+
+Insertion follows pyribs' batch rule: every solution of a batch is compared with the archive as it was before the
+batch, and a cell that several of them would take gets the best one (the first among equals).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from qdbench.spec import TaskSpec
+
+NOT_ADDED, IMPROVED, NEW = 0, 1, 2
+
+
+class Archive(eqx.Module):
+    """The best solution found in each cell of a grid over the measures.
+
+    Attributes:
+        objective: ``(cells,)``, minus infinity where a cell is empty.
+        measures: ``(cells, k)``.
+        solutions: ``(cells, dim)``, or ``(0, dim)`` for an archive that only scores.
+        occupied: ``(cells,)``: the indices of the occupied cells in the order in which they were first filled.
+        size: Number of occupied cells.
+        spec: The structure of the task.
+    """
+
+    objective: Float[Array, " cells"]
+    measures: Float[Array, "cells k"]
+    solutions: Float[Array, "rows dim"]
+    occupied: Int[Array, " cells"]
+    size: Int[Array, ""]
+    spec: TaskSpec = eqx.field(static=True)
+
+
+class Insertion(NamedTuple):
+    """What became of a batch: ``status`` NEW = 2, IMPROVED = 1 or NOT_ADDED = 0, and the improvement ``value``.
+
+    The value is the objective for a new cell and the difference to the cell's elite otherwise.
+    """
+
+    status: Int[Array, " batch"]
+    value: Float[Array, " batch"]
+
+
+def empty(spec: TaskSpec, keep_solutions: bool = True) -> Archive:
+    """An archive without elites."""
+    rows = spec.cells if keep_solutions else 0
+    return Archive(
+        objective=jnp.full(spec.cells, -jnp.inf, spec.precision),
+        measures=jnp.zeros((spec.cells, spec.num_measures), spec.precision),
+        solutions=jnp.zeros((rows, spec.dim), spec.precision),
+        occupied=jnp.zeros(spec.cells, jnp.int32),
+        size=jnp.zeros((), jnp.int32),
+        spec=spec.structure(),
+    )
+
+
+def cell_index(spec: TaskSpec, measures: Float[Array, "batch k"]) -> Int[Array, " batch"]:
+    """The cell of each row, ``floor(shape (m - low) / (high - low))`` clipped to the grid, in row-major order."""
+    index = jnp.zeros(measures.shape[0], jnp.int32)
+    for column, (measure, size) in enumerate(zip(spec.measures, spec.archive_shape, strict=True)):
+        position = (measures[:, column] - measure.low) * (size / (measure.high - measure.low))
+        # Clipped before the conversion, because a float beyond the integers' range converts to an undefined value.
+        index = index * size + jnp.clip(jnp.floor(position), 0, size - 1).astype(jnp.int32)
+    return index
+
+
+def insert(
+    archive: Archive,
+    solutions: Float[Array, "batch dim"],
+    objective: Float[Array, " batch"],
+    measures: Float[Array, "batch k"],
+) -> tuple[Archive, Insertion]:
+    """Inserts a batch; a cell's elite is replaced only by a strictly better solution.
+
+    Solutions whose objective or measures are not finite are not added.
+    """
+    spec = archive.spec
+    valid = jnp.isfinite(objective) & jnp.isfinite(measures).all(axis=1)
+    objective = jnp.where(valid, objective, -jnp.inf)
+    cells = cell_index(spec, jnp.where(valid[:, None], measures, 0))
+    incumbent = archive.objective[cells]
+    better = objective > incumbent
+    new = better & (incumbent == -jnp.inf)
+    winner = better & ~_beaten(cells, objective)
+
+    # One index beyond the archive drops a row from the scatter.
+    target = jnp.where(winner, cells, spec.cells)
+    first = winner & new
+    slot = jnp.where(first, archive.size + jnp.cumsum(first, dtype=jnp.int32) - 1, spec.cells)
+    has_solutions = archive.solutions.shape[0] > 0
+    inserted = Archive(
+        objective=archive.objective.at[target].set(objective, mode="drop"),
+        measures=archive.measures.at[target].set(measures, mode="drop"),
+        solutions=archive.solutions.at[target].set(solutions, mode="drop") if has_solutions else archive.solutions,
+        occupied=archive.occupied.at[slot].set(cells, mode="drop"),
+        size=archive.size + first.sum(dtype=jnp.int32),
+        spec=spec,
+    )
+    status = jnp.where(better, jnp.where(new, NEW, IMPROVED), NOT_ADDED)
+    value = jnp.where(incumbent == -jnp.inf, objective, objective - incumbent)
+    return inserted, Insertion(status, value)
+
+
+def sample_cells(key: Key[Array, ""], archive: Archive, count: int) -> Int[Array, " count"]:
+    """Uniformly random occupied cells, with replacement."""
+    return archive.occupied[jax.random.randint(key, (count,), 0, jnp.maximum(archive.size, 1))]
+
+
+def sample_solutions(key: Key[Array, ""], archive: Archive, count: int) -> Float[Array, "count dim"]:
+    """The solutions of uniformly random elites, with replacement."""
+    return archive.solutions[sample_cells(key, archive, count)]
+
+
+def qd_score(archive: Archive) -> Float[Array, ""]:
+    """The sum of the elites' objectives (less the spec's offset) divided by the number of cells, as in the paper."""
+    filled = archive.objective > -jnp.inf
+    total = jnp.sum(jnp.where(filled, archive.objective - archive.spec.qd_score_offset, 0))
+    return total / archive.spec.cells
+
+
+def coverage(archive: Archive) -> Float[Array, ""]:
+    """Occupied cells in percent."""
+    return 100 * archive.size / archive.spec.cells
+
+
+def improvement_rank(insertion: Insertion) -> Int[Array, " batch"]:
+    """The place of every solution in the two-stage improvement ranking, 0 for the best.
+
+    New cells come first, by objective, then improvements, then the rest, by difference to the cell's elite. Among
+    equals the later one leads, as when the authors sort ascending and reverse.
+    """
+    status, value = insertion
+    later = np.arange(status.shape[0])[None, :] > np.arange(status.shape[0])[:, None]
+    same_status = status[None, :] == status[:, None]
+    above = status[None, :] > status[:, None]
+    larger = value[None, :] > value[:, None]
+    equal = value[None, :] == value[:, None]
+    ahead = above | (same_status & (larger | (equal & later)))
+    return ahead.sum(axis=1, dtype=jnp.int32)
+
+
+def _beaten(cells: Int[Array, " batch"], objective: Float[Array, " batch"]) -> Bool[Array, " batch"]:
+    """Whether another solution of the batch goes to the same cell and is better, or as good and earlier."""
+    # Comparing all pairs beats sorting at the batch sizes of evolutionary search.
+    earlier = np.arange(cells.shape[0])[None, :] < np.arange(cells.shape[0])[:, None]
+    same = cells[None, :] == cells[:, None]
+    stronger = (objective[None, :] > objective[:, None]) | ((objective[None, :] == objective[:, None]) & earlier)
+    return (same & stronger).any(axis=1)

@@ -1,0 +1,40 @@
+"""Checks of arguments, with errors that name the thing, the value found and the values wanted."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Literal
+
+
+def check_names(
+    thing: str, factory: Callable[..., Any], arguments: Mapping[str, Any], hidden: Collection[str] = ()
+) -> None:
+    """Raises TypeError if the factory does not take one of the arguments.
+
+    Args:
+        thing: What is being made, for the message.
+        factory: The callable that will receive the arguments.
+        arguments: What the caller gave.
+        hidden: Parameters of the factory that are not the caller's to give.
+    """
+    known = [name for name in inspect.signature(factory).parameters if name not in hidden]
+    unknown = sorted(set(arguments) - set(known))
+    if unknown:
+        raise TypeError(f"{thing} has no argument {', '.join(unknown)}; it has {', '.join(known) or 'none'}")
+
+
+def check_dim(id: str, dim: Any, low: int = 1) -> int:
+    """Returns a dimension, an integer of at least ``low``, or raises ValueError."""
+    if isinstance(dim, bool) or not isinstance(dim, int) or dim < low:
+        raise ValueError(f"{id}: dim must be an integer of at least {low}, but it is {dim!r}")
+    return dim
+
+
+def check_precision(id: str, precision: Any) -> Literal["float32", "float64"]:
+    """Returns a precision's name, or raises ValueError."""
+    if precision == "float32":
+        return "float32"
+    if precision == "float64":
+        return "float64"
+    raise ValueError(f"{id}: precision must be 'float32' or 'float64', but it is {precision!r}")

@@ -1,0 +1,1 @@
+"""The harness: it runs trials, counts evaluations, keeps the score and stores results."""

@@ -1,0 +1,120 @@
+"""What a trial leaves behind: its record, its trace and its final archive."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from qdbench.spec import TaskSpec
+
+TRACE_COLUMNS = (
+    "fraction",
+    "iteration",
+    "evaluations",
+    "gradient_evaluations",
+    "qd_score",
+    "coverage",
+    "best_objective",
+)
+
+FORMAT = 1
+
+
+class TrialConfig(BaseModel):
+    """Everything that decides a trial's result; its hash names the result.
+
+    Attributes:
+        task: The task's spec.
+        fingerprint: Hash over rounded golden evaluations of the task.
+        optimizer: The optimizer's id (or ``module:Class``).
+        hyperparameters: Its hyperparameters, resolved.
+        repetition: 0, 1, 2, ...
+        budget: Evaluations at most.
+        version: The result format and seed rule.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: TaskSpec
+    fingerprint: str
+    optimizer: str
+    hyperparameters: dict[str, Any] = Field(default_factory=dict)
+    repetition: int = Field(ge=0)
+    budget: int = Field(ge=1)
+    version: int = FORMAT
+
+    def digest(self) -> str:
+        """The first 20 hexadecimal digits of the SHA-256 of the canonical JSON."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:20]
+
+
+class TrialRecord(BaseModel):
+    """A trial's record: what was run, how it ended, the final metrics and where it ran.
+
+    Attributes:
+        config: What decided the result.
+        status: ``"finished"`` or ``"failed"``.
+        error: The error of a failed trial, else an empty string.
+        metrics: Final metrics: qd_score, coverage, best_objective, evaluations, gradient_evaluations,
+            iterations, compile_seconds, run_seconds.
+        provenance: Package versions, device, precision, driver, seed rule, start time.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    config: TrialConfig
+    status: Literal["finished", "failed"]
+    error: str = ""
+    metrics: dict[str, float] = Field(default_factory=dict)
+    provenance: dict[str, str] = Field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class FinalArchive:
+    """The elites that the harness scored, one row for each occupied cell, by cell.
+
+    Attributes:
+        cells: ``(size,)`` int32, row-major cell indices.
+        objective: ``(size,)``.
+        measures: ``(size, k)``.
+        solutions: ``(size, dim)``, or None if they were not kept.
+        shape: Cells along each measure.
+    """
+
+    cells: np.ndarray
+    objective: np.ndarray
+    measures: np.ndarray
+    solutions: np.ndarray | None
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of occupied cells."""
+        return len(self.cells)
+
+    def grid(self) -> np.ndarray:
+        """The objective laid out over the grid, NaN where a cell is empty."""
+        grid = np.full(int(np.prod(self.shape, dtype=int)), np.nan)
+        grid[self.cells] = self.objective
+        return grid.reshape(self.shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrialResult:
+    """A finished trial: record, trace and archive (None where it was not stored)."""
+
+    record: TrialRecord
+    trace: pd.DataFrame
+    archive: FinalArchive | None
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The final metrics."""
+        return self.record.metrics

@@ -1,0 +1,162 @@
+"""One file a trial: safetensors (arrays with a JSON header; loading runs no code), written atomically.
+
+``DIR/<task id>/<optimizer>/<repetition>-<hash>.safetensors`` holds a finished trial, ``...failed.json`` the record of
+one that failed. The hash covers everything that decides the result, so "is it done?" is "is that file there?".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from qdbench.harness.result import TRACE_COLUMNS, FinalArchive, TrialConfig, TrialRecord, TrialResult
+
+SUFFIX = ".safetensors"
+FAILED_SUFFIX = ".failed.json"
+
+
+class StoreError(RuntimeError):
+    """A result that cannot be written or read, with the file and the reason."""
+
+
+def path_of(directory: Path, config: TrialConfig) -> Path:
+    """Where the result of a configuration is stored."""
+    optimizer = re.sub(r"[^A-Za-z0-9._-]+", "_", config.optimizer)
+    return directory / config.task.id / optimizer / f"{config.repetition:03d}-{config.digest()}{SUFFIX}"
+
+
+def is_finished(directory: Path, config: TrialConfig) -> bool:
+    """Whether a whole result of exactly this configuration is stored."""
+    path = path_of(directory, config)
+    if not path.is_file():
+        return False
+    try:
+        return load(path).record.config.digest() == config.digest()
+    except StoreError:
+        return False
+
+
+def save_result(directory: Path, result: TrialResult) -> Path:
+    """Writes a finished trial and removes the record of an earlier failure.
+
+    Raises:
+        StoreError: If the folder cannot be written or the disk is full; nothing half-written stays.
+    """
+    tensors = {f"trace/{name}": result.trace[name].to_numpy(np.float64) for name in TRACE_COLUMNS}
+    archive = result.archive
+    if archive is not None:
+        tensors["archive/cells"] = archive.cells
+        tensors["archive/objective"] = archive.objective
+        tensors["archive/measures"] = archive.measures
+        if archive.solutions is not None:
+            tensors["archive/solutions"] = archive.solutions
+    contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    path = path_of(directory, result.record.config)
+    write_atomically(path, save(contiguous, metadata={"qdbench": _canonical(result.record)}))
+    _failure_path(path).unlink(missing_ok=True)
+    return path
+
+
+def save_failure(directory: Path, record: TrialRecord) -> Path:
+    """Writes the record of a failed trial.
+
+    Raises:
+        StoreError: If it cannot be written.
+    """
+    path = _failure_path(path_of(directory, record.config))
+    write_atomically(path, _canonical(record).encode())
+    return path
+
+
+def load(path: Path) -> TrialResult:
+    """Reads a finished trial.
+
+    Raises:
+        StoreError: If the file is missing, truncated, or not a result.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if "qdbench" not in metadata:
+                raise StoreError(f"{path} is a safetensors file but not a qdbench result: its header has no record")
+            record = TrialRecord.model_validate_json(metadata["qdbench"])
+            trace = pd.DataFrame({name: file.get_tensor(f"trace/{name}") for name in TRACE_COLUMNS})
+            names = set(file.keys())
+            archive = None
+            if "archive/cells" in names:
+                archive = FinalArchive(
+                    cells=file.get_tensor("archive/cells"),
+                    objective=file.get_tensor("archive/objective"),
+                    measures=file.get_tensor("archive/measures"),
+                    solutions=file.get_tensor("archive/solutions") if "archive/solutions" in names else None,
+                    shape=record.config.task.archive_shape,
+                )
+    except (OSError, SafetensorError, ValidationError) as error:
+        raise StoreError(f"{path} cannot be read as a result: {error}") from error
+    for name in ("iteration", "evaluations", "gradient_evaluations"):
+        trace[name] = trace[name].astype(np.int64)
+    return TrialResult(record, trace, archive)
+
+
+def load_failure(path: Path) -> TrialRecord:
+    """Reads the record of a failed trial.
+
+    Raises:
+        StoreError: If it is missing or malformed.
+    """
+    try:
+        return TrialRecord.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise StoreError(f"{path} cannot be read as the record of a failed trial: {error}") from error
+
+
+def result_paths(directory: Path) -> Iterator[Path]:
+    """The files of finished trials below a folder, in a fixed order."""
+    yield from sorted(path for path in directory.rglob(f"*{SUFFIX}") if not path.name.startswith("."))
+
+
+def failure_paths(directory: Path) -> Iterator[Path]:
+    """The records of failed trials below a folder, in a fixed order."""
+    yield from sorted(path for path in directory.rglob(f"*{FAILED_SUFFIX}") if not path.name.startswith("."))
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file so that it is there whole or not at all: temporary name, fsync, rename.
+
+    Raises:
+        StoreError: If the folder cannot be made or written, or the disk is full.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink(missing_ok=True)
+        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _canonical(record: TrialRecord) -> str:
+    return json.dumps(record.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+
+def _failure_path(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(SUFFIX) + FAILED_SUFFIX)

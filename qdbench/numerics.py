@@ -1,0 +1,89 @@
+"""Small numerical pieces that XLA's CPU backend is slow at when they are written the obvious way."""
+
+from __future__ import annotations
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+_SIN_PI = tuple((-1) ** i * math.pi ** (2 * i + 1) / math.factorial(2 * i + 1) for i in range(10))
+_COS_PI = tuple((-1) ** i * math.pi ** (2 * i) / math.factorial(2 * i) for i in range(11))
+_TERMS = {"float32": (6, 7), "float64": (10, 11)}
+_SCAN_BLOCK = 32
+
+
+def row_sum(values: Float[Array, "... n"]) -> Float[Array, "..."]:
+    """Sums over the last axis.
+
+    A product with a vector of ones: the CPU's matrix-vector kernel keeps many partial sums at once, where a reduction
+    adds one number after another (here 1.5 against 8.5 microseconds for 35 x 1000 numbers).
+    """
+    ones = jnp.ones(values.shape[-1], values.dtype)
+    return jnp.matmul(values, ones, precision=lax.Precision.HIGHEST)
+
+
+def row_cumsum(values: Float[Array, "batch n"]) -> Float[Array, "batch n"]:
+    """Running sums along the last axis, by blocks of 32 as products with a triangular matrix."""
+    batch, n = values.shape
+    blocks = -(-n // _SCAN_BLOCK)
+    padded = jnp.pad(values, ((0, 0), (0, blocks * _SCAN_BLOCK - n))).reshape(batch, blocks, _SCAN_BLOCK)
+    upper = jnp.triu(jnp.ones((_SCAN_BLOCK, _SCAN_BLOCK), values.dtype))
+    within = jnp.matmul(padded, upper, precision=lax.Precision.HIGHEST)
+    strictly_upper = jnp.triu(jnp.ones((blocks, blocks), values.dtype), k=1)
+    before = jnp.matmul(within[:, :, -1], strictly_upper, precision=lax.Precision.HIGHEST)
+    return (within + before[:, :, None]).reshape(batch, -1)[:, :n]
+
+
+def sincos_turns(turns: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    """``sin(2 pi t)`` and ``cos(2 pi t)`` of angles in turns, to within 2 units in the last place of 1.
+
+    The angle is reduced to [-1/2, 1/2] turn exactly; the sine and cosine of half of it come from their Taylor series
+    on [-pi/2, pi/2] and are doubled. JAX's own functions cost some ten times more on a CPU.
+    """
+    half = turns - jnp.round(turns)
+    square = half * half
+    sin_terms, cos_terms = _TERMS[str(turns.dtype)]
+    sin_half = half * _polynomial(square, _SIN_PI[:sin_terms])
+    cos_half = _polynomial(square, _COS_PI[:cos_terms])
+    return 2 * sin_half * cos_half, 1 - 2 * sin_half * sin_half
+
+
+def sincos(radians: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    """Sine and cosine of angles in radians; see :func:`sincos_turns`."""
+    return sincos_turns(radians * (0.5 / math.pi))
+
+
+def log_unit(values: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The logarithm of float32 numbers in [2^-126, 1], with an absolute error under 1e-6.
+
+    The number is split into ``m 2^e`` with m in [sqrt(1/2), sqrt(2)); ``log m`` is ``2 artanh((m - 1) / (m + 1))``,
+    whose series converges fast there.
+    """
+    bits = lax.bitcast_convert_type(values, jnp.int32)
+    exponent = (bits - jnp.int32(0x3F3504F3)) >> 23
+    mantissa = lax.bitcast_convert_type(bits - (exponent << 23), jnp.float32)
+    ratio = (mantissa - 1) / (mantissa + 1)
+    series = _polynomial(ratio * ratio, tuple(2 / (2 * i + 1) for i in range(5)))
+    return ratio * series + exponent.astype(jnp.float32) * jnp.float32(math.log(2))
+
+
+def materialize(first: Array, second: Array) -> tuple[Array, Array]:
+    """The two arrays as they are, computed together once.
+
+    XLA's CPU backend fuses an elementwise computation into each of its consumers and so computes it once for each.
+    A reduction with two results is one operation to it, so a trivial one (with a row of zeros) keeps shared work shared.
+    """
+    zero = (jnp.zeros((), first.dtype), jnp.zeros((), second.dtype))
+    operands = tuple(jnp.stack([array, jnp.zeros_like(array)]) for array in (first, second))
+    result: tuple[Array, Array] = lax.reduce(operands, zero, lambda a, b: (a[0] + b[0], a[1] + b[1]), (0,))
+    return result
+
+
+def _polynomial(x: jax.Array, coefficients: tuple[float, ...]) -> jax.Array:
+    value = jnp.full_like(x, coefficients[-1])
+    for coefficient in coefficients[-2::-1]:
+        value = value * x + jnp.asarray(coefficient, x.dtype)
+    return value

@@ -1,0 +1,112 @@
+"""What a task is, as plain data: :class:`TaskSpec` goes to JSON and back and needs no JAX."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+JsonScalar = str | int | float | bool | None
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Measure(_Frozen):
+    """One measure of a quality diversity task and the interval that the archive divides into cells.
+
+    A measure outside ``[low, high]`` is counted in the edge cell nearest to it.
+    """
+
+    name: str
+    low: float
+    high: float
+    unit: str = ""
+
+    @model_validator(mode="after")
+    def _interval(self) -> Self:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise ValueError(f"measure {self.name!r}: the interval [{self.low}, {self.high}] is empty or not finite")
+        return self
+
+
+class Start(_Frozen):
+    """Where the field starts searching: N(mean, scale^2 I) without bounds, or uniform in [low, high]^dim."""
+
+    kind: Literal["normal", "uniform"] = "normal"
+    mean: float = 0.0
+    scale: float = 1.0
+    low: float = 0.0
+    high: float = 1.0
+
+
+class TaskSpec(_Frozen):
+    """Everything about a task that is not its function: what it means, how it is scored and whom to cite.
+
+    Attributes:
+        id: Versioned id such as ``LP-Sphere-v0``; a change of meaning is a new version.
+        arguments: The arguments that :func:`qdbench.make` was given beyond the defaults' meaning (JSON scalars).
+        family: The name that groups variants of one task, used to look up published hyperparameters.
+        summary: One line for people.
+        dim: Number of parameters of a solution.
+        measures: The measures with their intervals; empty for a single-objective task.
+        archive_shape: Number of cells along each measure.
+        objective_range: ``(reference, best)`` objective values; objectives are not clipped to them.
+        qd_score_offset: Subtracted from each elite's objective in the QD-score (0: as published).
+        budget: Standard budget in evaluations.
+        metric: The metric of the trace by which leaderboards of this task rank.
+        precision: The floating-point type in which the task is defined.
+        differentiable: Whether gradients of objective and measures can be asked for.
+        deterministic: Whether the evaluation ignores its key.
+        solution_bounds: ``(low, high)`` of every parameter, or None where the search space is unbounded.
+        start: Where optimizers start unless they say otherwise.
+        citations: BibTeX keys, resolved by ``qdbench.citations``.
+    """
+
+    id: str
+    arguments: dict[str, JsonScalar] = Field(default_factory=dict)
+    family: str
+    summary: str = ""
+    dim: int = Field(ge=1)
+    measures: tuple[Measure, ...] = ()
+    archive_shape: tuple[int, ...] = ()
+    objective_range: tuple[float, float]
+    qd_score_offset: float = 0.0
+    budget: int = Field(ge=1)
+    metric: str = "qd_score"
+    precision: Literal["float32", "float64"] = "float32"
+    differentiable: bool = False
+    deterministic: bool = True
+    solution_bounds: tuple[float, float] | None = None
+    start: Start = Start()
+    citations: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_length_per_measure(self) -> Self:
+        if len(self.archive_shape) != len(self.measures):
+            raise ValueError(
+                f"{self.id}: archive_shape {self.archive_shape} needs one entry for each of the "
+                f"{len(self.measures)} measures"
+            )
+        if any(size < 1 for size in self.archive_shape):
+            raise ValueError(f"{self.id}: every entry of archive_shape {self.archive_shape} must be at least 1")
+        return self
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
+
+    @property
+    def num_measures(self) -> int:
+        """Number of measures, k."""
+        return len(self.measures)
+
+    @property
+    def cells(self) -> int:
+        """Number of cells of the archive; a task without measures has one, which holds its best solution."""
+        return math.prod(self.archive_shape)
+
+    def structure(self) -> TaskSpec:
+        """The part that decides shapes and compiled code; equal for all instances that can share one program."""
+        return self.model_copy(update={"id": "", "arguments": {}, "summary": "", "citations": (), "budget": 1})
