@@ -54,9 +54,7 @@ class ObjectiveGradientMapElites(Optimizer):
             return self.variation(key, state.archive, batch.size), state
         return state.climbed, state
 
-    def tell(
-        self, key: Key[Array, ""], state: State, batch: Batch, solutions: Array, evaluation: Evaluation
-    ) -> State:
+    def tell(self, key: Key[Array, ""], state: State, batch: Batch, solutions: Array, evaluation: Evaluation) -> State:
         """Inserts the batch and prepares the gradient step."""
         archive, _ = insert(state.archive, solutions, evaluation.objective, evaluation.measures)
         climbed = state.climbed

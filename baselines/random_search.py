@@ -38,9 +38,7 @@ class RandomSearch(Optimizer):
         """Samples a batch."""
         return sample_start(key, self.spec, batch.size), state
 
-    def tell(
-        self, key: Key[Array, ""], state: None, batch: Batch, solutions: Array, evaluation: Evaluation
-    ) -> None:
+    def tell(self, key: Key[Array, ""], state: None, batch: Batch, solutions: Array, evaluation: Evaluation) -> None:
         """Ignores the evaluation."""
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import abc
 
 import equinox as eqx
-import jax
 from jaxtyping import Array, Float, Key
 
 from qdbench.archive import Archive, sample_solutions
-from qdbench.random import normal
+from qdbench.random import derive, normal
 
 
 class Variation(eqx.Module):
@@ -27,7 +26,7 @@ class Gaussian(Variation):
 
     def __call__(self, key: Key[Array, ""], archive: Archive, count: int) -> Float[Array, "count dim"]:
         """Returns ``count`` offspring."""
-        parent_key, noise_key = jax.random.split(key)
+        parent_key, noise_key = derive(key, 0), derive(key, 1)
         parents = sample_solutions(parent_key, archive, count)
         return parents + self.sigma * normal(noise_key, parents.shape, archive.spec.precision)
 
@@ -43,7 +42,7 @@ class IsoLine(Variation):
 
     def __call__(self, key: Key[Array, ""], archive: Archive, count: int) -> Float[Array, "count dim"]:
         """Returns ``count`` offspring."""
-        parent_key, iso_key, line_key = jax.random.split(key, 3)
+        parent_key, iso_key, line_key = derive(key, 0), derive(key, 1), derive(key, 2)
         pairs = sample_solutions(parent_key, archive, 2 * count)
         first, second = pairs[:count], pairs[count:]
         precision = archive.spec.precision

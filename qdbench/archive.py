@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from qdbench.random import integers
 from qdbench.spec import TaskSpec
 
 NOT_ADDED, IMPROVED, NEW = 0, 1, 2
@@ -111,7 +111,7 @@ def insert(
 
 def sample_cells(key: Key[Array, ""], archive: Archive, count: int) -> Int[Array, " count"]:
     """Uniformly random occupied cells, with replacement."""
-    return archive.occupied[jax.random.randint(key, (count,), 0, jnp.maximum(archive.size, 1))]
+    return archive.occupied[integers(key, count, jnp.maximum(archive.size, 1))]
 
 
 def sample_solutions(key: Key[Array, ""], archive: Archive, count: int) -> Float[Array, "count dim"]:

@@ -12,10 +12,10 @@ from jaxtyping import Array, Float
 _SIN_PI = tuple((-1) ** i * math.pi ** (2 * i + 1) / math.factorial(2 * i + 1) for i in range(10))
 _COS_PI = tuple((-1) ** i * math.pi ** (2 * i) / math.factorial(2 * i) for i in range(11))
 _TERMS = {"float32": (6, 7), "float64": (10, 11)}
-_SCAN_BLOCK = 32
+_SCAN_BLOCK = 40
 
 
-def row_sum(values: Float[Array, "... n"]) -> Float[Array, "..."]:
+def row_sum(values: Float[Array, "... n"]) -> Float[Array, ...]:
     """Sums over the last axis.
 
     A product with a vector of ones: the CPU's matrix-vector kernel keeps many partial sums at once, where a reduction
@@ -26,18 +26,20 @@ def row_sum(values: Float[Array, "... n"]) -> Float[Array, "..."]:
 
 
 def row_cumsum(values: Float[Array, "batch n"]) -> Float[Array, "batch n"]:
-    """Running sums along the last axis, by blocks of 32 as products with a triangular matrix."""
+    """Running sums along the last axis, by blocks of 40 as products with a triangular matrix."""
     batch, n = values.shape
     blocks = -(-n // _SCAN_BLOCK)
-    padded = jnp.pad(values, ((0, 0), (0, blocks * _SCAN_BLOCK - n))).reshape(batch, blocks, _SCAN_BLOCK)
+    padding = blocks * _SCAN_BLOCK - n
+    padded = jnp.pad(values, ((0, 0), (0, padding))) if padding else values
+    rows = padded.reshape(batch * blocks, _SCAN_BLOCK)
     upper = jnp.triu(jnp.ones((_SCAN_BLOCK, _SCAN_BLOCK), values.dtype))
-    within = jnp.matmul(padded, upper, precision=lax.Precision.HIGHEST)
+    within = jnp.matmul(rows, upper, precision=lax.Precision.HIGHEST).reshape(batch, blocks, _SCAN_BLOCK)
     strictly_upper = jnp.triu(jnp.ones((blocks, blocks), values.dtype), k=1)
     before = jnp.matmul(within[:, :, -1], strictly_upper, precision=lax.Precision.HIGHEST)
     return (within + before[:, :, None]).reshape(batch, -1)[:, :n]
 
 
-def sincos_turns(turns: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+def sincos_turns(turns: Float[Array, ...]) -> tuple[Float[Array, ...], Float[Array, ...]]:
     """``sin(2 pi t)`` and ``cos(2 pi t)`` of angles in turns, to within 2 units in the last place of 1.
 
     The angle is reduced to [-1/2, 1/2] turn exactly; the sine and cosine of half of it come from their Taylor series
@@ -51,12 +53,12 @@ def sincos_turns(turns: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float
     return 2 * sin_half * cos_half, 1 - 2 * sin_half * sin_half
 
 
-def sincos(radians: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+def sincos(radians: Float[Array, ...]) -> tuple[Float[Array, ...], Float[Array, ...]]:
     """Sine and cosine of angles in radians; see :func:`sincos_turns`."""
     return sincos_turns(radians * (0.5 / math.pi))
 
 
-def log_unit(values: Float[Array, "..."]) -> Float[Array, "..."]:
+def log_unit(values: Float[Array, ...]) -> Float[Array, ...]:
     """The logarithm of float32 numbers in [2^-126, 1], with an absolute error under 1e-6.
 
     The number is split into ``m 2^e`` with m in [sqrt(1/2), sqrt(2)); ``log m`` is ``2 artanh((m - 1) / (m + 1))``,
@@ -70,15 +72,20 @@ def log_unit(values: Float[Array, "..."]) -> Float[Array, "..."]:
     return ratio * series + exponent.astype(jnp.float32) * jnp.float32(math.log(2))
 
 
-def materialize(first: Array, second: Array) -> tuple[Array, Array]:
-    """The two arrays as they are, computed together once.
+def materialize(*arrays: Array) -> tuple[Array, ...]:
+    """The arrays (of one shape) as they are, computed together and once.
 
-    XLA's CPU backend fuses an elementwise computation into each of its consumers and so computes it once for each.
-    A reduction with two results is one operation to it, so a trivial one (with a row of zeros) keeps shared work shared.
+    XLA's CPU backend fuses an elementwise computation into each of its consumers and so repeats it for each. A
+    reduction is a boundary to it, and one with several results is one operation, so a trivial reduction (of each array
+    and a row of zeros) keeps shared work shared.
     """
-    zero = (jnp.zeros((), first.dtype), jnp.zeros((), second.dtype))
-    operands = tuple(jnp.stack([array, jnp.zeros_like(array)]) for array in (first, second))
-    result: tuple[Array, Array] = lax.reduce(operands, zero, lambda a, b: (a[0] + b[0], a[1] + b[1]), (0,))
+    operands = tuple(jnp.stack([array, jnp.zeros_like(array)]) for array in arrays)
+    zeros = tuple(jnp.zeros((), array.dtype) for array in arrays)
+
+    def add(left: tuple[Array, ...], right: tuple[Array, ...]) -> tuple[Array, ...]:
+        return tuple(a + b for a, b in zip(left, right, strict=True))
+
+    result: tuple[Array, ...] = lax.reduce(operands, zeros, add, (0,))
     return result
 
 

@@ -115,9 +115,7 @@ class Optimizer(eqx.Module):
         """Proposes ``(batch.size, dim)`` solutions for one of the declared batches."""
 
     @abc.abstractmethod
-    def tell(
-        self, key: Key[Array, ""], state: State, batch: Batch, solutions: Array, evaluation: Evaluation
-    ) -> State:
+    def tell(self, key: Key[Array, ""], state: State, batch: Batch, solutions: Array, evaluation: Evaluation) -> State:
         """Learns from the evaluation of the solutions that the last ``ask`` for the same batch returned."""
 
 

@@ -9,12 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Key, UInt32
+from jaxtyping import Array, Float, Int, Key, UInt32
 
 from qdbench.numerics import log_unit, materialize, sincos_turns
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
+# Counters of derived keys have this high word, so that they never meet the counters of random numbers, whose is 0.
+_DERIVED = 0x9E3779B9
 
 
 def key_from_names(*names: str | int) -> Key[Array, ""]:
@@ -24,10 +26,25 @@ def key_from_names(*names: str | int) -> Key[Array, ""]:
     """
     digest = hashlib.sha256("\x1f".join(str(name) for name in names).encode()).digest()
     words = np.frombuffer(digest[:8], dtype=">u4").astype(np.uint32)
-    return jax.random.wrap_key_data(words, impl="threefry2x32")
+    return jax.random.wrap_key_data(jnp.asarray(words), impl="threefry2x32")
 
 
-def normal(key: Key[Array, ""], shape: tuple[int, ...], dtype: str = "float32") -> Float[Array, "..."]:
+def derive(key: Key[Array, ""], *indices: int | Array) -> Key[Array, ""]:
+    """The key of a numbered part: one Threefry block for every index, an unrolled ``jax.random.fold_in``."""
+    data = jax.random.key_data(key)
+    for index in indices:
+        number = jnp.uint32(index) if isinstance(index, int) else index.astype(jnp.uint32)
+        data = jnp.stack(_encrypt(data, jnp.uint32(_DERIVED), number))
+    return jax.random.wrap_key_data(data, impl="threefry2x32")
+
+
+def integers(key: Key[Array, ""], count: int, bound: Int[Array, ""]) -> Int[Array, " count"]:
+    """Uniform integers in [0, bound); the bias is at most bound / 2^32."""
+    left, right = threefry2x32(jax.random.key_data(key), count)
+    return lax.rem(left ^ right, bound.astype(jnp.uint32)).astype(jnp.int32)
+
+
+def normal(key: Key[Array, ""], shape: tuple[int, ...], dtype: str = "float32") -> Float[Array, ...]:
     """Independent N(0, 1) numbers.
 
     In float32: the Threefry-2x32 block cipher with 20 rounds (Salmon et al. 2011, as JAX uses it) over a counter,
@@ -48,16 +65,22 @@ def normal(key: Key[Array, ""], shape: tuple[int, ...], dtype: str = "float32") 
 
 def threefry2x32(key: UInt32[Array, " 2"], blocks: int) -> tuple[UInt32[Array, " n"], UInt32[Array, " n"]]:
     """Encrypts the counters ``(0, i)``, i = 0 .. blocks - 1, with 20 rounds; returns both words of every block."""
+    left, right = materialize(*_encrypt(key, jnp.zeros(blocks, jnp.uint32), lax.iota(jnp.uint32, blocks)))
+    return left, right
+
+
+def _encrypt(key: UInt32[Array, " 2"], left: Array, right: Array) -> tuple[Array, Array]:
+    """The block cipher, unrolled so that it is one fused loop."""
     schedule = (key[0], key[1], key[0] ^ key[1] ^ jnp.uint32(_PARITY))
-    left = jnp.zeros(blocks, jnp.uint32) + schedule[0]
-    right = lax.iota(jnp.uint32, blocks) + schedule[1]
+    left = left + schedule[0]
+    right = right + schedule[1]
     for group in range(5):
         for rotation in _ROTATIONS[group % 2]:
             left = left + right
             right = left ^ ((right << jnp.uint32(rotation)) | (right >> jnp.uint32(32 - rotation)))
         left = left + schedule[(group + 1) % 3]
         right = right + schedule[(group + 2) % 3] + jnp.uint32(group + 1)
-    return materialize(left, right)
+    return left, right
 
 
 def _unit(words: UInt32[Array, " n"]) -> Float[Array, " n"]:

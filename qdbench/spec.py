@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, Self
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -26,7 +26,7 @@ class Measure(_Frozen):
     unit: str = ""
 
     @model_validator(mode="after")
-    def _interval(self) -> Self:
+    def _interval(self) -> Measure:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
             raise ValueError(f"measure {self.name!r}: the interval [{self.low}, {self.high}] is empty or not finite")
         return self
@@ -84,7 +84,7 @@ class TaskSpec(_Frozen):
     citations: tuple[str, ...] = ()
 
     @model_validator(mode="after")
-    def _one_length_per_measure(self) -> Self:
+    def _one_length_per_measure(self) -> TaskSpec:
         if len(self.archive_shape) != len(self.measures):
             raise ValueError(
                 f"{self.id}: archive_shape {self.archive_shape} needs one entry for each of the "

@@ -22,8 +22,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
@@ -65,11 +65,11 @@ class Factors(eqx.Module):
     """A covariance's eigendecomposition as the sampler uses it.
 
     Attributes:
-        basis: ``(n, n)``, eigenvectors as columns.
+        axes: ``(n, n)``, eigenvectors as rows.
         scales: ``(n,)``, square roots of the eigenvalues.
     """
 
-    basis: Float[Array, "n n"]
+    axes: Float[Array, "n n"]
     scales: Float[Array, " n"]
 
 
@@ -84,12 +84,12 @@ def weights_by_rank(rank: Array, num_parents: Array | int, dtype: str) -> Float[
     mu = jnp.asarray(num_parents, dtype)
     place = rank.astype(dtype) + 1
     raw = jnp.where(place <= mu, jnp.log(mu + 0.5) - jnp.log(place), 0)
-    return raw / jnp.maximum(raw.sum(), jnp.finfo(dtype).tiny)
+    return raw / jnp.maximum(raw.sum(), np.finfo(dtype).tiny)
 
 
 def rates(weights: Float[Array, " batch"], dim: int) -> Rates:
     """The default learning rates for these weights."""
-    mu_eff = 1 / jnp.maximum(jnp.sum(weights * weights), jnp.finfo(weights.dtype).tiny)
+    mu_eff = 1 / jnp.maximum(jnp.sum(weights * weights), np.finfo(weights.dtype).tiny)
     c_sigma = (mu_eff + 2) / (dim + mu_eff + 5)
     c_1 = 2 / ((dim + 1.3) ** 2 + mu_eff)
     return Rates(
@@ -150,19 +150,20 @@ def update_covariance(
 
 def decompose(covariance: Float[Array, "n n"]) -> Factors:
     """The eigendecomposition; eigenvalues are taken as absolute values, as rounding can make one negative."""
-    eigenvalues, basis = jnp.linalg.eigh(covariance)
-    return Factors(basis, jnp.sqrt(jnp.abs(eigenvalues)))
+    eigenvectors, eigenvalues = lax.linalg.eigh((covariance + covariance.T) / 2, symmetrize_input=False)
+    # Rows, because LAPACK's columns are then where the compiler keeps arrays anyway, and nothing is copied.
+    return Factors(eigenvectors.T, jnp.sqrt(jnp.abs(eigenvalues)))
 
 
 def transform(factors: Factors, normals: Float[Array, "batch n"]) -> Float[Array, "batch n"]:
     """Turns N(0, I) rows into N(0, C) rows."""
-    return jnp.matmul(normals * factors.scales, factors.basis.T, precision=lax.Precision.HIGHEST)
+    return jnp.matmul(normals * factors.scales, factors.axes, precision=lax.Precision.HIGHEST)
 
 
 def whiten(factors: Factors, step: Float[Array, " n"]) -> Float[Array, " n"]:
     """``C^(-1/2) step``."""
-    coordinates = jnp.matmul(step, factors.basis, precision=lax.Precision.HIGHEST)
-    return jnp.matmul(factors.basis, coordinates / factors.scales, precision=lax.Precision.HIGHEST)
+    coordinates = jnp.matmul(factors.axes, step, precision=lax.Precision.HIGHEST)
+    return jnp.matmul(coordinates / factors.scales, factors.axes, precision=lax.Precision.HIGHEST)
 
 
 def should_stop(
@@ -187,8 +188,3 @@ def should_stop(
 
     flat = (difference(status) == 0) & (jnp.abs(difference(value)) < FLAT_LIMIT)
     return ill_conditioned | tiny | flat
-
-
-def select(condition: Bool[Array, ""], chosen: jax.Array | eqx.Module, other: jax.Array | eqx.Module) -> object:
-    """Every leaf of one of two states of the same structure."""
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), chosen, other)

@@ -150,9 +150,7 @@ class CmaMega(Optimizer):
         branches = branch(state.position[None], state.gradients[None], coefficients)
         return branches, eqx.tree_at(lambda s: s.coefficients, state, coefficients)
 
-    def tell(
-        self, key: Key[Array, ""], state: State, batch: Batch, solutions: Array, evaluation: Evaluation
-    ) -> State:
+    def tell(self, key: Key[Array, ""], state: State, batch: Batch, solutions: Array, evaluation: Evaluation) -> State:
         """Inserts the batch; after the branches, adapts the distribution and moves or restarts."""
         archive, insertion = insert(state.archive, solutions, evaluation.objective, evaluation.measures)
         if batch.gradients:

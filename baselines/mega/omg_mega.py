@@ -61,9 +61,7 @@ class OmgMega(Optimizer):
         coefficients = coefficients.at[:, 0].set(jnp.abs(coefficients[:, 0]))
         return branch(state.parents, state.gradients, coefficients), state
 
-    def tell(
-        self, key: Key[Array, ""], state: State, batch: Batch, solutions: Array, evaluation: Evaluation
-    ) -> State:
+    def tell(self, key: Key[Array, ""], state: State, batch: Batch, solutions: Array, evaluation: Evaluation) -> State:
         """Inserts the batch and keeps the parents' gradients."""
         archive, _ = insert(state.archive, solutions, evaluation.objective, evaluation.measures)
         if batch.gradients:

@@ -72,7 +72,7 @@ class TrialRecord(BaseModel):
     config: TrialConfig
     status: Literal["finished", "failed"]
     error: str = ""
-    metrics: dict[str, float] = Field(default_factory=dict)
+    metrics: dict[str, int | float] = Field(default_factory=dict)
     provenance: dict[str, str] = Field(default_factory=dict)
 
 
@@ -115,6 +115,6 @@ class TrialResult:
     archive: FinalArchive | None
 
     @property
-    def metrics(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, int | float]:
         """The final metrics."""
         return self.record.metrics

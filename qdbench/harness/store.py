@@ -13,6 +13,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,13 +37,15 @@ def path_of(directory: Path, config: TrialConfig) -> Path:
     return directory / config.task.id / optimizer / f"{config.repetition:03d}-{config.digest()}{SUFFIX}"
 
 
-def is_finished(directory: Path, config: TrialConfig) -> bool:
-    """Whether a whole result of exactly this configuration is stored."""
+def is_finished(directory: Path, config: TrialConfig, with_solutions: bool = False) -> bool:
+    """Whether a whole result of exactly this configuration is stored, with the elites' parameters if wanted."""
     path = path_of(directory, config)
     if not path.is_file():
         return False
     try:
-        return load(path).record.config.digest() == config.digest()
+        with _open(path) as file:
+            same = _record_of(path, file).config.digest() == config.digest()
+            return same and (not with_solutions or "archive/solutions" in file.keys())  # noqa: SIM118
     except StoreError:
         return False
 
@@ -85,28 +88,39 @@ def load(path: Path) -> TrialResult:
     Raises:
         StoreError: If the file is missing, truncated, or not a result.
     """
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            if "qdbench" not in metadata:
-                raise StoreError(f"{path} is a safetensors file but not a qdbench result: its header has no record")
-            record = TrialRecord.model_validate_json(metadata["qdbench"])
-            trace = pd.DataFrame({name: file.get_tensor(f"trace/{name}") for name in TRACE_COLUMNS})
-            names = set(file.keys())
-            archive = None
-            if "archive/cells" in names:
-                archive = FinalArchive(
-                    cells=file.get_tensor("archive/cells"),
-                    objective=file.get_tensor("archive/objective"),
-                    measures=file.get_tensor("archive/measures"),
-                    solutions=file.get_tensor("archive/solutions") if "archive/solutions" in names else None,
-                    shape=record.config.task.archive_shape,
-                )
-    except (OSError, SafetensorError, ValidationError) as error:
-        raise StoreError(f"{path} cannot be read as a result: {error}") from error
+    with _open(path) as file:
+        record = _record_of(path, file)
+        trace = pd.DataFrame({name: file.get_tensor(f"trace/{name}") for name in TRACE_COLUMNS})
+        names = set(file.keys())
+        archive = None
+        if "archive/cells" in names:
+            archive = FinalArchive(
+                cells=file.get_tensor("archive/cells"),
+                objective=file.get_tensor("archive/objective"),
+                measures=file.get_tensor("archive/measures"),
+                solutions=file.get_tensor("archive/solutions") if "archive/solutions" in names else None,
+                shape=record.config.task.archive_shape,
+            )
     for name in ("iteration", "evaluations", "gradient_evaluations"):
         trace[name] = trace[name].astype(np.int64)
     return TrialResult(record, trace, archive)
+
+
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[Any]:
+    """A safetensors file; what is wrong with it, or with what is read from it, is raised as StoreError."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            yield file
+    except (OSError, SafetensorError, ValidationError) as error:
+        raise StoreError(f"{path} cannot be read as a result: {error}") from error
+
+
+def _record_of(path: Path, file: Any) -> TrialRecord:
+    metadata = file.metadata() or {}
+    if "qdbench" not in metadata:
+        raise StoreError(f"{path} is a safetensors file but not a qdbench result: its header has no record")
+    return TrialRecord.model_validate_json(metadata["qdbench"])
 
 
 def load_failure(path: Path) -> TrialRecord:
@@ -160,3 +174,14 @@ def _canonical(record: TrialRecord) -> str:
 
 def _failure_path(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(SUFFIX) + FAILED_SUFFIX)
+
+
+def check_writable(directory: Path) -> None:
+    """Tries to write in a folder, so that a run fails before its first trial and not after it.
+
+    Raises:
+        StoreError: If the folder cannot be made or written.
+    """
+    probe = directory / f".writable-{os.getpid()}"
+    write_atomically(probe, b"")
+    probe.unlink()

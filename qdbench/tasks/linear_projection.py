@@ -8,10 +8,10 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from qdbench.arguments import check_dim, check_precision
 from qdbench.numerics import row_sum, sincos_turns
 from qdbench.protocols import Evaluation, Task
 from qdbench.spec import Measure, TaskSpec
-from qdbench.arguments import check_dim, check_precision
 
 _BOUND = 5.12
 _SHIFT = 0.4 * _BOUND

@@ -1,0 +1,94 @@
+# Needs Python 3.11 or newer, make and a POSIX shell; everything else goes into .venv with pip.
+
+VENV := .venv
+JOBS := 2
+
+ifeq ($(strip $(PYTHON)),)
+PYTHON := $(shell python3.11 -c '' >/dev/null 2>&1 && echo python3.11 || echo python3)
+endif
+
+BIN := $(VENV)/bin
+# An environment is whole, and belongs to this folder, if this file says where the folder is.
+PLACE := $(VENV)/.place
+RUN := $(VENV)/.installed-run
+TEST := $(VENV)/.installed-test
+BENCHMARK := $(VENV)/.installed-benchmark
+
+# Nothing of the caller's environment may leak into ours.
+unexport PYTHONHOME PYTHONPATH PYTHONSTARTUP VIRTUAL_ENV
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+export PIP_USER := 0
+
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help leaderboard test test-slow check dqd bench clean FORCE
+
+help: ## list the targets
+	@echo "make TARGET [JOBS=2] [PYTHON=python3.11]"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/  \1@\2/p' Makefile | while IFS=@ read -r name text; do \
+	  printf '  %-12s %s\n' $$name "$$text"; done
+
+leaderboard: $(RUN) ## run the quick suite and print its leaderboard (minutes; resumes)
+	$(BIN)/qdbench run --suite quick --out results/quick --jobs $(JOBS)
+	$(BIN)/qdbench leaderboard build results/quick --out results/quick-board
+
+dqd: $(RUN) ## reproduce Table 1 of the DQD paper: 480 trials of 10,000 iterations (hours; resumes)
+	$(BIN)/qdbench run --suite dqd --repetitions 20 --jobs $(JOBS) --out results/dqd
+	$(BIN)/qdbench leaderboard build results/dqd --out results/dqd-board
+
+test: check ## linters, types and all tests but the slow ones
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+
+test-slow: $(TEST) ## the slow tests
+	$(BIN)/python -m pytest -n $(JOBS) -m slow
+
+check: $(TEST) ## ruff and mypy
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+
+bench: $(BENCHMARK) ## speed side by side with pyribs (see benchmarks/README.md)
+	$(BIN)/python -m benchmarks
+
+clean: ## remove the environment, caches and builds (results stay)
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment. $(PLACE) is removed before an installation and written after it, so that an interrupted one, or one
+# that was made in another folder, is made again from nothing; a changed pyproject.toml only installs what changed.
+
+ifneq "$(shell test -x $(VENV)/bin/python && cat $(PLACE) 2>/dev/null)" "$(CURDIR)"
+$(RUN) $(TEST) $(BENCHMARK): FORCE
+endif
+
+$(RUN): pyproject.toml
+	$(call install,.)
+
+$(TEST): pyproject.toml
+	$(call install,.[test])
+
+$(BENCHMARK): pyproject.toml
+	$(call install,.[benchmark])
+
+FORCE:
+
+VERSION_TEST := import sys; sys.exit(sys.version_info < (3, 11))
+
+define install
+@if [ "$$(cat $(PLACE) 2>/dev/null)" != "$(CURDIR)" ] || ! $(BIN)/python -c '$(VERSION_TEST)' 2>/dev/null; then \
+  $(PYTHON) -c '$(VERSION_TEST)' 2>/dev/null || { \
+    echo "qdbench needs Python 3.11 or newer, but '$(PYTHON)' is $$($(PYTHON) --version 2>/dev/null || echo missing)." >&2; \
+    echo "Name another one: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }; \
+  $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+    echo "'$(PYTHON)' cannot make virtual environments: its module venv or ensurepip is missing." >&2; \
+    echo "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; \
+  rm -rf $(VENV); \
+  $(PYTHON) -m venv $(VENV) || exit 1; \
+fi
+@rm -f $(PLACE)
+@echo "Installing $(1) into $(VENV) (the first time this takes some minutes)"
+@$(BIN)/python -m pip install --quiet --editable '$(1)'
+@printf '%s\n' "$(CURDIR)" > $(PLACE)
+@touch $(RUN) $@
+endef

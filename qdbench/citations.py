@@ -1,0 +1,145 @@
+"""The sources of tasks and optimizers as BibTeX entries, by the keys that specs and docstrings use."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from qdbench.registry import UnknownNameError
+
+_ENTRIES = (
+    r"""
+@article{cully2015animals,
+  title = {Robots that can adapt like animals},
+  author = {Cully, Antoine and Clune, Jeff and Tarapore, Danesh and Mouret, Jean-Baptiste},
+  journal = {Nature},
+  volume = {521},
+  number = {7553},
+  pages = {503--507},
+  year = {2015},
+  doi = {10.1038/nature14422}
+}
+""",
+    r"""
+@inproceedings{fontaine2020cmame,
+  title = {Covariance Matrix Adaptation for the Rapid Illumination of Behavior Space},
+  author = {Fontaine, Matthew C. and Togelius, Julian and Nikolaidis, Stefanos and Hoover, Amy K.},
+  booktitle = {Proceedings of the 2020 Genetic and Evolutionary Computation Conference},
+  series = {GECCO '20},
+  pages = {94--102},
+  year = {2020},
+  publisher = {Association for Computing Machinery},
+  doi = {10.1145/3377930.3390232}
+}
+""",
+    r"""
+@inproceedings{fontaine2021dqd,
+  title = {Differentiable Quality Diversity},
+  author = {Fontaine, Matthew C. and Nikolaidis, Stefanos},
+  booktitle = {Advances in Neural Information Processing Systems},
+  volume = {34},
+  pages = {10040--10052},
+  year = {2021},
+  publisher = {Curran Associates, Inc.},
+  eprint = {2106.03894},
+  archiveprefix = {arXiv}
+}
+""",
+    r"""
+@article{hansen2016tutorial,
+  title = {The {CMA} Evolution Strategy: A Tutorial},
+  author = {Hansen, Nikolaus},
+  journal = {arXiv preprint arXiv:1604.00772},
+  year = {2016},
+  eprint = {1604.00772},
+  archiveprefix = {arXiv}
+}
+""",
+    r"""
+@inproceedings{kingma2015adam,
+  title = {Adam: A Method for Stochastic Optimization},
+  author = {Kingma, Diederik P. and Ba, Jimmy},
+  booktitle = {3rd International Conference on Learning Representations, {ICLR} 2015},
+  year = {2015},
+  eprint = {1412.6980},
+  archiveprefix = {arXiv}
+}
+""",
+    r"""
+@article{mouret2015mapelites,
+  title = {Illuminating search spaces by mapping elites},
+  author = {Mouret, Jean-Baptiste and Clune, Jeff},
+  journal = {arXiv preprint arXiv:1504.04909},
+  year = {2015},
+  eprint = {1504.04909},
+  archiveprefix = {arXiv}
+}
+""",
+    r"""
+@inproceedings{salmon2011random,
+  title = {Parallel random numbers: as easy as 1, 2, 3},
+  author = {Salmon, John K. and Moraes, Mark A. and Dror, Ron O. and Shaw, David E.},
+  booktitle = {Proceedings of 2011 International Conference for High Performance Computing, Networking, Storage and
+               Analysis},
+  series = {SC '11},
+  pages = {1--12},
+  year = {2011},
+  publisher = {Association for Computing Machinery},
+  doi = {10.1145/2063384.2063405}
+}
+""",
+    r"""
+@inproceedings{tjanaka2023pyribs,
+  title = {pyribs: A Bare-Bones {P}ython Library for Quality Diversity Optimization},
+  author = {Tjanaka, Bryon and Fontaine, Matthew C. and Lee, David H. and Zhang, Yulun and Balam, Nivedit Reddy and
+            Dennler, Nathaniel and Garlanka, Sujay S. and Klapsis, Nikitas Dimitri and Nikolaidis, Stefanos},
+  booktitle = {Proceedings of the Genetic and Evolutionary Computation Conference},
+  series = {GECCO '23},
+  pages = {220--229},
+  year = {2023},
+  publisher = {Association for Computing Machinery},
+  doi = {10.1145/3583131.3590374}
+}
+""",
+    r"""
+@inproceedings{vassiliades2018iso,
+  title = {Discovering the Elite Hypervolume by Leveraging Interspecies Correlation},
+  author = {Vassiliades, Vassilis and Mouret, Jean-Baptiste},
+  booktitle = {Proceedings of the Genetic and Evolutionary Computation Conference},
+  series = {GECCO '18},
+  pages = {149--156},
+  year = {2018},
+  publisher = {Association for Computing Machinery},
+  doi = {10.1145/3205455.3205602}
+}
+""",
+)
+
+BIBLIOGRAPHY: Mapping[str, str] = MappingProxyType(
+    {entry[entry.index("{") + 1 : entry.index(",")]: entry.strip() for entry in _ENTRIES}
+)
+"""Every BibTeX entry by its key."""
+
+
+def bibtex(keys: Iterable[str]) -> str:
+    """Returns the entries of some keys, in their order and each once, separated by blank lines.
+
+    Args:
+        keys: BibTeX keys, such as ``task.spec.citations``.
+
+    Raises:
+        UnknownNameError: If there is no entry of a key (with the nearest keys).
+        TypeError: If ``keys`` is one string rather than several.
+    """
+    if isinstance(keys, str):
+        raise TypeError(f"keys should be several BibTeX keys, such as [{keys!r}], but it is one string, {keys!r}")
+    return "\n\n".join(_entry(key) for key in dict.fromkeys(keys))
+
+
+def _entry(key: str) -> str:
+    if key in BIBLIOGRAPHY:
+        return BIBLIOGRAPHY[key]
+    close = difflib.get_close_matches(key, BIBLIOGRAPHY, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"the keys are {', '.join(BIBLIOGRAPHY)}"
+    raise UnknownNameError(f"no citation {key!r}; {hint}")

@@ -1,0 +1,154 @@
+"""One machine: this process, or several pinned worker processes (loky, from joblib)."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import itertools
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from joblib.externals.loky import process_executor
+
+from qdbench.harness.experiment import Executor, Finished, Job, run_job
+
+_MAX_DEATHS = 3
+_POLL_SECONDS = 0.2
+# Long enough that a program is compiled once or twice for all its repetitions, short enough to balance the workers.
+_CHUNK = 10
+
+_slot: object | None = None
+
+
+def run_here(jobs: Sequence[Job], directory: Path) -> Iterator[Finished]:
+    """Runs the jobs one after another in this process."""
+    for job in jobs:
+        yield run_job(job, directory)
+
+
+def in_processes(workers: int) -> Executor:
+    """An executor with so many worker processes."""
+    return functools.partial(run_in_processes, workers=workers)
+
+
+def run_in_processes(jobs: Sequence[Job], directory: Path, workers: int) -> Iterator[Finished]:
+    """Runs the jobs in worker processes, each pinned to its share of the cores.
+
+    Jobs of the same program go to a worker in chunks, so that it compiles once. Workers note what they finish in files,
+    from which this process follows them. A worker that dies (killed, out of memory) takes nothing with it but the
+    trial under way, which is run again; one that was under way at three deaths is reported as failed.
+    """
+    deaths = dict.fromkeys(jobs, 0)
+    remaining = list(jobs)
+    while remaining:
+        with tempfile.TemporaryDirectory(prefix="qdbench-") as notes:
+            for finished in _run_pool(remaining, directory, workers, Path(notes)):
+                remaining.remove(finished.job)
+                yield finished
+            for job in _under_way(remaining, Path(notes)):
+                deaths[job] += 1
+                if deaths[job] >= _MAX_DEATHS:
+                    remaining.remove(job)
+                    yield Finished(job, "failed", {}, f"the worker process died {_MAX_DEATHS} times during this trial")
+
+
+def chunks(jobs: Sequence[Job]) -> list[list[Job]]:
+    """The jobs in runs of the same task, optimizer and budget, at most ten each."""
+    grouped = itertools.groupby(jobs, key=lambda job: (job.task_id, job.arguments, job.optimizer, job.hyperparameters))
+    runs = [list(group) for _, group in grouped]
+    return [run[first : first + _CHUNK] for run in runs for first in range(0, len(run), _CHUNK)]
+
+
+def _run_pool(jobs: Sequence[Job], directory: Path, workers: int, notes: Path) -> Iterator[Finished]:
+    """Runs the jobs until all are done or a worker dies."""
+    pool = process_executor.ProcessPoolExecutor(
+        max_workers=workers, timeout=None, initializer=_start_worker, initargs=(str(notes), workers)
+    )
+    try:
+        pending: set[Future[None]] = {
+            pool.submit(_run_chunk, index, chunk, directory, notes) for index, chunk in enumerate(chunks(jobs))
+        }
+        reader = _Reader(notes, jobs)
+        while pending:
+            done, pending = wait(pending, timeout=_POLL_SECONDS, return_when=FIRST_EXCEPTION)
+            yield from reader.new()
+            for future in done:
+                future.result()
+    except BrokenProcessPool:
+        yield from reader.new()
+    finally:
+        pool.shutdown(wait=True, kill_workers=True)
+
+
+def _run_chunk(index: int, chunk: list[Job], directory: Path, notes: Path) -> None:
+    with (notes / f"{index}.jsonl").open("a") as file:
+        for job in chunk:
+            _note(file.fileno(), {"job": job.label, "status": "started"})
+            finished = run_job(job, directory)
+            _note(
+                file.fileno(),
+                {"job": job.label, "status": finished.status, "metrics": finished.metrics, "error": finished.error},
+            )
+
+
+def _note(descriptor: int, content: dict[str, object]) -> None:
+    os.write(descriptor, json.dumps(content).encode() + b"\n")
+
+
+def _read_notes(notes: Path) -> Iterator[dict[str, object]]:
+    for path in sorted(notes.glob("*.jsonl")):
+        # The last line may be half written yet.
+        for line in path.read_text().rpartition("\n")[0].splitlines():
+            yield json.loads(line)
+
+
+class _Reader:
+    """Follows the workers' notes."""
+
+    def __init__(self, notes: Path, jobs: Sequence[Job]) -> None:
+        self._notes = notes
+        self._jobs = {job.label: job for job in jobs}
+
+    def new(self) -> Iterator[Finished]:
+        """What was finished since the last call."""
+        for note in _read_notes(self._notes):
+            if note["status"] != "started" and note["job"] in self._jobs:
+                job = self._jobs.pop(str(note["job"]))
+                yield Finished(job, str(note["status"]), note["metrics"], str(note["error"]))  # type: ignore[arg-type]
+
+
+def _under_way(jobs: Sequence[Job], notes: Path) -> list[Job]:
+    """The unfinished jobs that a worker had started."""
+    started = {note["job"] for note in _read_notes(notes) if note["status"] == "started"}
+    return [job for job in jobs if job.label in started]
+
+
+def _start_worker(slots: str, workers: int) -> None:
+    """Pins a fresh worker to its share of the cores and keeps JAX to as many threads; runs before JAX is imported."""
+    global _slot
+    # loky replaces a worker whose memory grows, which for an archive of 40 MB would be often; a new one compiles anew.
+    process_executor._USE_PSUTIL = False
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    for index in range(workers):
+        file = Path(slots, f"slot-{index}").open("w")  # noqa: SIM115  (open for as long as the process lives)
+        try:
+            # The lock goes when the process does, so that a replacement finds the slot of a worker that died.
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            continue
+        _slot = file
+        share = cores[index::workers] or [cores[index % len(cores)]]
+        with contextlib.suppress(OSError, AttributeError):
+            os.sched_setaffinity(0, share)
+        if len(share) == 1:
+            os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()
+        for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ.setdefault(variable, str(len(share)))
+        return

@@ -1,0 +1,56 @@
+"""A task's fingerprint: a hash over what it says about eight fixed solutions."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from qdbench.protocols import HostTask, Task
+from qdbench.random import key_from_names
+from qdbench.spec import TaskSpec
+
+_SOLUTIONS = 8
+_DIGITS = 3
+
+
+def fingerprint(task: Task | HostTask) -> str:
+    """16 hexadecimal digits: SHA-256 over the spec's structure and golden evaluations rounded to 3 digits.
+
+    The solutions are samples of the task's start distribution from NumPy's PCG64 with seed 0, so they do not depend
+    on JAX; the rounding is coarse enough for devices to agree.
+    """
+    return _fingerprint(_Task(task), task.spec)
+
+
+class _Task:
+    """Carries the task past the cache's key, which is its spec."""
+
+    def __init__(self, task: Any) -> None:
+        self.task = task
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Task)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+@functools.lru_cache(maxsize=1024)
+def _fingerprint(holder: _Task, spec: TaskSpec) -> str:
+    evaluation = holder.task.evaluate(key_from_names("fingerprint"), golden_solutions(spec))
+    digest = hashlib.sha256(spec.structure().model_dump_json().encode())
+    for part in (evaluation.objective, evaluation.measures):
+        for value in np.asarray(part, np.float64).ravel():
+            digest.update(f"{value:.{_DIGITS - 1}e};".encode())
+    return digest.hexdigest()[:16]
+
+
+def golden_solutions(spec: TaskSpec) -> np.ndarray:
+    """The fixed solutions, ``(8, dim)``."""
+    generator = np.random.default_rng(0)
+    if spec.start.kind == "uniform":
+        return generator.uniform(spec.start.low, spec.start.high, (_SOLUTIONS, spec.dim))
+    return spec.start.mean + spec.start.scale * generator.standard_normal((_SOLUTIONS, spec.dim))

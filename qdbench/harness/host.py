@@ -1,0 +1,171 @@
+"""The host driver: a Python loop for optimizers or tasks that cannot be traced, over the same scoring code."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Key
+
+from qdbench.harness import scoring, trace
+from qdbench.harness.compiled import INITIAL, Keys, Outcome, Progress, sizes
+from qdbench.harness.errors import BudgetError, TrialError
+from qdbench.protocols import Batch, Evaluation, HostOptimizer, HostTask, Optimizer, Task, check_solutions
+from qdbench.spec import TaskSpec
+
+
+class Asked(NamedTuple):
+    """What to evaluate: its iteration and batch, the solutions, whether with gradients, and whom to tell."""
+
+    iteration: int
+    batch: int
+    solutions: Any
+    gradients: bool
+    tell: Callable[[Evaluation], None]
+
+
+def run(
+    task: Task | HostTask,
+    optimizer: Optimizer | HostOptimizer,
+    name: str,
+    keys: Keys,
+    budget: int,
+    keep_solutions: bool,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Runs a trial until the next iteration no longer fits the budget.
+
+    One call of ask and tell is one iteration of a host optimizer. Its errors, and what is wrong with its solutions,
+    are raised with its name.
+
+    Raises:
+        BudgetError: If not even one batch fits.
+        TrialError: If the optimizer raises, or its solutions or their evaluation are not usable.
+    """
+    began = time.perf_counter()
+    spec = task.spec
+    batches = (
+        _pure_batches(optimizer, keys, budget) if isinstance(optimizer, Optimizer) else _host_batches(optimizer, name)
+    )
+    evaluate = _evaluator(task)
+    evaluation_key = jax.jit(keys.of_evaluation)
+    score = scoring.start(spec, keep_solutions)
+    iterations, evaluations, gradient_evaluations = 0, 0, 0
+    rows: list[trace.Row] = []
+    pending = list(enumerate(trace.marks(budget), start=1))
+
+    def read_trace(until: int) -> None:
+        """Appends the rows of all points before so many evaluations."""
+        if pending and pending[0][1] < until:
+            metrics = scoring.measure(score)
+            while pending and pending[0][1] < until:
+                rows.append(trace.row(pending.pop(0)[0], iterations, evaluations, gradient_evaluations, metrics))
+            if progress is not None:
+                progress(rows[-1][0], metrics)
+
+    for asked in batches:
+        try:
+            solutions = np.array(check_solutions(spec, asked.solutions), dtype=spec.precision)
+        except (ValueError, TypeError) as error:
+            raise TrialError(f"optimizer {name!r} asked for something that cannot be evaluated: {error}") from error
+        if evaluations + len(solutions) > budget:
+            break
+        read_trace(until=evaluations + len(solutions))
+        key = evaluation_key(np.uint32(asked.iteration), np.uint32(asked.batch))
+        evaluation = _checked(spec, evaluate(key, solutions.copy(), asked.gradients), solutions)
+        score = _record(score, jnp.asarray(solutions), evaluation.objective, evaluation.measures)
+        asked.tell(evaluation)
+        iterations = 0 if asked.iteration == INITIAL else asked.iteration + 1
+        evaluations += len(solutions)
+        gradient_evaluations += len(solutions) * asked.gradients
+    if evaluations == 0:
+        raise BudgetError(f"optimizer {name!r}: its first batch is larger than the budget of {budget} evaluations")
+    read_trace(until=budget + 1)
+    return Outcome(rows, score, iterations, evaluations, gradient_evaluations, 0.0, time.perf_counter() - began)
+
+
+def _host_batches(optimizer: HostOptimizer, name: str) -> Iterator[Asked]:
+    for iteration in itertools.count():
+        try:
+            asked = optimizer.ask()
+        except Exception as error:
+            raise TrialError(f"optimizer {name!r} raised in ask(): {type(error).__name__}: {error}") from error
+        solutions, gradients = asked if isinstance(asked, tuple) else (asked, False)
+
+        def tell(evaluation: Evaluation, solutions: Any = solutions) -> None:
+            try:
+                optimizer.tell(solutions, evaluation)
+            except Exception as error:
+                raise TrialError(f"optimizer {name!r} raised in tell(): {type(error).__name__}: {error}") from error
+
+        yield Asked(iteration, 0, solutions, bool(gradients), tell)
+
+
+def _pure_batches(optimizer: Optimizer, keys: Keys, budget: int) -> Iterator[Asked]:
+    """The batches of a pure optimizer, with the keys and the budget rule of the compiled driver."""
+    ask = jax.jit(lambda key, state, batch: optimizer.ask(key, state, batch), static_argnums=2)
+    tell = jax.jit(lambda key, state, batch, *told: optimizer.tell(key, state, batch, *told), static_argnums=2)
+    ask_key, tell_key = jax.jit(keys.of_ask), jax.jit(keys.of_tell)
+    state = optimizer.init(keys.of_init())
+    used = 0
+    for iteration in itertools.chain([INITIAL], itertools.count()):
+        batches: tuple[Batch, ...] = optimizer.initial if iteration == INITIAL else optimizer.iteration
+        if used + sizes(batches)[0] > budget:
+            return
+        for index, batch in enumerate(batches):
+            place = np.uint32(iteration), np.uint32(index)
+            solutions, state = ask(ask_key(*place), state, batch)
+            received: list[Evaluation] = []
+            yield Asked(iteration, index, np.asarray(solutions), batch.gradients, received.append)
+            evaluation = Evaluation(*(None if part is None else jnp.asarray(part) for part in received[0]))
+            state = tell(tell_key(*place), state, batch, solutions, evaluation)
+            used += batch.size
+
+
+def _evaluator(task: Task | HostTask) -> Callable[[Key[Array, ""], np.ndarray, bool], Evaluation]:
+    if not isinstance(task, Task):
+        return task.evaluate
+    compiled = jax.jit(lambda key, solutions, gradients: task.evaluate(key, solutions, gradients), static_argnums=2)
+
+    def evaluate(key: Key[Array, ""], solutions: np.ndarray, gradients: bool) -> Evaluation:
+        # A host optimizer may change its batch size at will; padding keeps the number of compilations small.
+        padded = 1 << (len(solutions) - 1).bit_length()
+        rows = np.concatenate([solutions, np.repeat(solutions[-1:], padded - len(solutions), axis=0)])
+        evaluation = compiled(key, rows, gradients)
+        return Evaluation(*(None if part is None else np.array(part)[: len(solutions)] for part in evaluation))
+
+    if task.spec.differentiable:
+        return evaluate
+
+    def evaluate_without_gradients(key: Key[Array, ""], solutions: np.ndarray, gradients: bool) -> Evaluation:
+        if gradients:
+            raise TrialError(f"the optimizer asked for gradients, but {task.spec.id} is not differentiable")
+        return evaluate(key, solutions, False)
+
+    return evaluate_without_gradients
+
+
+def _checked(spec: TaskSpec, evaluation: Evaluation, solutions: np.ndarray) -> Evaluation:
+    """The evaluation with its shapes checked and its values finite."""
+    batch = len(solutions)
+    objective = np.asarray(evaluation.objective, spec.precision)
+    measures = np.asarray(evaluation.measures, spec.precision)
+    if objective.shape != (batch,) or measures.shape != (batch, spec.num_measures):
+        raise TrialError(
+            f"task {spec.id} returned objective {objective.shape} and measures {measures.shape} for {batch} solutions; "
+            f"wanted ({batch},) and ({batch}, {spec.num_measures})"
+        )
+    if not (np.isfinite(objective).all() and np.isfinite(measures).all()):
+        raise TrialError(f"task {spec.id} returned an objective or a measure that is not finite")
+    return evaluation._replace(objective=objective, measures=measures)
+
+
+@functools.partial(jax.jit, donate_argnums=0)
+def _record(score: scoring.Score, solutions: Array, objective: Array, measures: Array) -> scoring.Score:
+    return scoring.record(score, solutions, Evaluation(objective, measures))

@@ -1,0 +1,208 @@
+"""One trial: a task, an optimizer and a repetition, run to the budget and scored by the harness."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+import baselines
+from qdbench.api import make
+from qdbench.harness import compiled, host, scoring, trace
+from qdbench.harness.compiled import Keys, Outcome, Progress
+from qdbench.harness.fingerprint import fingerprint
+from qdbench.harness.plugins import load_optimizer
+from qdbench.harness.provenance import provenance
+from qdbench.harness.result import FinalArchive, TrialConfig, TrialRecord, TrialResult
+from qdbench.protocols import HostOptimizer, HostTask, Optimizer, Task, precision_of
+from qdbench.random import key_from_names
+from qdbench.registry import OPTIMIZERS
+from qdbench.spec import TaskSpec
+
+OptimizerLike = str | Optimizer | HostOptimizer | Callable[[TaskSpec, int], HostOptimizer]
+
+
+def run(
+    task: str | Task | HostTask,
+    optimizer: OptimizerLike,
+    repetition: int = 0,
+    budget: int | None = None,
+    *,
+    hyperparameters: dict[str, Any] | None = None,
+    keep_solutions: bool = True,
+    driver: Literal["auto", "compiled", "host"] = "auto",
+    progress: Progress | None = None,
+) -> TrialResult:
+    """Runs one trial.
+
+    The optimizer's evaluations are counted and every solution is inserted in the harness's own archive; a trial ends
+    with the last whole iteration that fits the budget. Pure tasks and optimizers run as one compiled program, anything
+    else in a Python loop. The same arguments give the same result on the same machine: keys are functions of the task
+    id, the optimizer's name and the repetition, and evaluation keys are the same for all optimizers.
+
+    Args:
+        task: A task or the id of one.
+        optimizer: A registered id, ``"module:Class"`` or ``"file.py:Class"``; a pure optimizer; an object with
+            ``ask`` and ``tell``; or a class (or function) of ``(spec, seed)`` that makes one.
+        repetition: Number of the repetition, 0 or more.
+        budget: Evaluations; the task's standard budget if None.
+        hyperparameters: For an optimizer given by name.
+        keep_solutions: Whether the final archive holds the elites' parameters.
+        driver: ``"auto"`` compiles what can be compiled; the host driver gives the same result, slowly.
+        progress: Called with the fraction done and the metrics.
+
+    Raises:
+        UnknownNameError: If there is no such task or optimizer.
+        BudgetError: If the budget does not hold one iteration.
+        TrialError: If the optimizer raises or what it proposes cannot be evaluated.
+    """
+    if isinstance(task, str):
+        task = make(task)
+    if not isinstance(task, HostTask):
+        raise TypeError(f"{task!r} is not a task: a task has a spec and evaluate(key, solutions, gradients=False)")
+    spec = task.spec
+    budget = spec.budget if budget is None else budget
+    name, settings = describe(optimizer, spec, hyperparameters)
+    config = TrialConfig(
+        task=spec,
+        fingerprint=fingerprint(task),
+        optimizer=name,
+        hyperparameters=settings,
+        repetition=repetition,
+        budget=budget,
+    )
+    with precision_of(spec):
+        keys = Keys(
+            evaluation=key_from_names("evaluation", *_names(spec), repetition),
+            optimizer=key_from_names("optimizer", name, *_names(spec), repetition),
+        )
+        made = instantiate(optimizer, spec, hyperparameters, seed_of(name, spec, repetition))
+        pure = isinstance(task, Task) and isinstance(made, Optimizer)
+        if driver == "compiled" and not pure:
+            raise TypeError(f"{spec.id} with {name} cannot be compiled: one of them is not a pure JAX module")
+        if driver != "host" and isinstance(task, Task) and isinstance(made, Optimizer):
+            outcome = compiled.run(task, made, keys, budget, keep_solutions, progress)
+        else:
+            outcome = host.run(task, made, name, keys, budget, keep_solutions, progress)
+        record = TrialRecord(
+            config=config,
+            status="finished",
+            metrics=_metrics(outcome),
+            provenance=provenance(spec.precision, "compiled" if pure and driver != "host" else "host"),
+        )
+        return TrialResult(record, trace.frame(outcome.rows), _final_archive(outcome.score))
+
+
+def describe(
+    optimizer: OptimizerLike, spec: TaskSpec, hyperparameters: dict[str, Any] | None = None
+) -> tuple[str, dict[str, Any]]:
+    """The name and the settings of an optimizer as results record them.
+
+    The settings of a pure optimizer are its array fields and static numbers; those of a host optimizer are what it was
+    given and, for a class from a file or a module, the hash of its source, so that an edited optimizer runs again.
+    """
+    if isinstance(optimizer, str) and optimizer in OPTIMIZERS:
+        optimizer = baselines.make(optimizer, spec, **(hyperparameters or {}))
+    if isinstance(optimizer, Optimizer):
+        return optimizer.id, _settings(optimizer)
+    name = optimizer if isinstance(optimizer, str) else _name_of(optimizer)
+    target = load_optimizer(optimizer) if isinstance(optimizer, str) else optimizer
+    source = target if inspect.isclass(target) or inspect.isroutine(target) else type(target)
+    return name, {**(hyperparameters or {}), "source": _source_hash(source)}
+
+
+def instantiate(
+    optimizer: OptimizerLike, spec: TaskSpec, hyperparameters: dict[str, Any] | None, seed: int
+) -> Optimizer | HostOptimizer:
+    """The optimizer itself.
+
+    Raises:
+        TypeError: If it is nothing that can be asked and told.
+    """
+    settings = hyperparameters or {}
+    if isinstance(optimizer, str):
+        if optimizer in OPTIMIZERS:
+            return baselines.make(optimizer, spec, **settings)
+        optimizer = load_optimizer(optimizer)
+    made: Any = optimizer
+    if inspect.isclass(made) or inspect.isroutine(made):
+        factory: Callable[..., Any] = made
+        made = factory(spec, seed, **settings)
+    if isinstance(made, Optimizer | HostOptimizer):
+        return made
+    raise TypeError(
+        f"{optimizer!r} is not an optimizer: it needs the methods ask() and tell(solutions, evaluation), "
+        "or to be a class of (spec, seed) that has them"
+    )
+
+
+def seed_of(name: str, spec: TaskSpec, repetition: int) -> int:
+    """The integer seed of a host optimizer: 32 bits of the key that a pure one would get."""
+    key = key_from_names("optimizer", name, *_names(spec), repetition)
+    return int(jax.random.key_data(key)[0])
+
+
+def _names(spec: TaskSpec) -> tuple[str, str]:
+    """What the keys of a task are made from: its id and its arguments."""
+    return spec.id, json.dumps(spec.arguments, sort_keys=True)
+
+
+def _settings(optimizer: Optimizer) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    for path, leaf in jax.tree_util.tree_flatten_with_path(optimizer)[0]:
+        name = ".".join(str(getattr(part, "name", getattr(part, "idx", part))) for part in path)
+        array = np.asarray(leaf)
+        if array.size <= 16:
+            numbers = [trace.shortest(value) for value in array.ravel()]
+            settings[name] = numbers if array.ndim else numbers[0]
+        else:
+            settings[name] = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
+    for batch in optimizer.initial + optimizer.iteration:
+        settings[f"batch.{batch.name}"] = batch.size
+    return settings
+
+
+def _name_of(optimizer: Any) -> str:
+    target = optimizer if inspect.isclass(optimizer) or inspect.isroutine(optimizer) else type(optimizer)
+    return f"{target.__module__}:{target.__qualname__}"
+
+
+def _source_hash(target: Any) -> str:
+    try:
+        text = Path(inspect.getfile(target)).read_text()
+    except (OSError, TypeError):
+        return "unknown"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _metrics(outcome: Outcome) -> dict[str, int | float]:
+    final = scoring.measure(outcome.score)
+    return {
+        "qd_score": trace.shortest(final.qd_score),
+        "coverage": trace.shortest(final.coverage),
+        "best_objective": trace.shortest(final.best_objective),
+        "iterations": outcome.iterations,
+        "evaluations": outcome.evaluations,
+        "gradient_evaluations": outcome.gradient_evaluations,
+        "compile_seconds": round(outcome.compile_seconds, 4),
+        "run_seconds": round(outcome.run_seconds, 4),
+    }
+
+
+def _final_archive(score: scoring.Score) -> FinalArchive:
+    archive = score.archive
+    cells = np.flatnonzero(np.isfinite(np.asarray(archive.objective))).astype(np.int32)
+    kept = archive.solutions.shape[0] > 0
+    return FinalArchive(
+        cells=cells,
+        objective=np.asarray(archive.objective)[cells],
+        measures=np.asarray(archive.measures)[cells],
+        solutions=np.asarray(archive.solutions)[cells] if kept else None,
+        shape=archive.spec.archive_shape,
+    )

@@ -1,0 +1,286 @@
+"""From a folder of stored results to labelled tables: one row a trial, then one row a group.
+
+A group is one optimizer configuration on one *task variant*: a task spec, its fingerprint, the budget and the result
+format. Whatever differs in one of these is never averaged together; the labels say what differs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from qdbench.harness import store
+from qdbench.harness.result import FinalArchive, TrialConfig, TrialRecord, TrialResult
+from qdbench.leaderboard.labels import label_groups
+from qdbench.spec import TaskSpec
+
+METRIC_NAMES = {"qd_score": "QD-score", "coverage": "Coverage (%)", "best_objective": "Best objective"}
+METRICS = tuple(METRIC_NAMES)
+COSTS = ("evaluations", "gradient_evaluations", "run_seconds", "compile_seconds")
+CONFIDENCE = 0.95
+
+
+class Problem(NamedTuple):
+    """A file that does not count, and why: it is unreadable, a duplicate, or a failure that finished later."""
+
+    kind: Literal["unreadable", "duplicate", "superseded"]
+    file: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredTrial:
+    """A finished trial: its record and trace in memory, its archive on the disk until it is asked for."""
+
+    path: Path
+    record: TrialRecord
+    trace: pd.DataFrame
+    has_archive: bool
+
+    def archive(self) -> FinalArchive | None:
+        """Reads the final archive from the file; None where it was not stored."""
+        return store.load(self.path).archive if self.has_archive else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """Everything in a folder of results.
+
+    Attributes:
+        directory: The folder.
+        trials: Finished trials by the digest of their configuration, in the order of their files.
+        failures: Records of failed trials by digest; a trial that finished as well is not among them.
+        problems: Every file that is in neither, with the reason.
+    """
+
+    directory: Path
+    trials: dict[str, StoredTrial]
+    failures: dict[str, TrialRecord]
+    problems: tuple[Problem, ...]
+
+    def records(self) -> dict[str, TrialRecord]:
+        """The records of all trials, finished and failed, by digest."""
+        return {digest: trial.record for digest, trial in self.trials.items()} | self.failures
+
+
+class Interval(NamedTuple):
+    """The mean of a sample, its standard deviation and the Student-t confidence interval of the mean."""
+
+    mean: float
+    std: float
+    low: float
+    high: float
+
+
+def read_results(directory: Path) -> Results:
+    """Reads all results below a folder; a file that cannot be read is listed under ``problems`` and stops nothing.
+
+    Two files with the same configuration are one trial: the first in the order of the paths counts and the other one
+    is listed, with whether its metrics agree.
+
+    Args:
+        directory: A folder as :mod:`qdbench.harness.store` writes it, or one above several of them.
+    """
+    trials: dict[str, StoredTrial] = {}
+    failures: dict[str, TrialRecord] = {}
+    problems: list[Problem] = []
+    for path in store.result_paths(directory):
+        file = path.relative_to(directory).as_posix()
+        try:
+            result = store.load(path)
+            _check_archive(result.archive)
+        except (store.StoreError, ValueError) as error:
+            problems.append(Problem("unreadable", file, _reason(error, path)))
+            continue
+        digest = result.record.config.digest()
+        if result.record.status == "failed":
+            failures.setdefault(digest, result.record)
+        elif digest in trials:
+            problems.append(_duplicate(file, result, trials[digest], directory))
+        else:
+            trials[digest] = StoredTrial(path, result.record, result.trace, result.archive is not None)
+    for path in store.failure_paths(directory):
+        file = path.relative_to(directory).as_posix()
+        try:
+            record = store.load_failure(path)
+        except (store.StoreError, ValueError) as error:
+            problems.append(Problem("unreadable", file, _reason(error, path)))
+            continue
+        digest = record.config.digest()
+        if digest in trials:
+            problems.append(Problem("superseded", file, "the same trial finished; its failure is not counted"))
+        elif digest in failures:
+            problems.append(Problem("duplicate", file, "another file records the failure of the same trial"))
+        else:
+            failures[digest] = record
+    return Results(directory, trials, failures, tuple(problems))
+
+
+def task_specs(results: Results) -> dict[str, TaskSpec]:
+    """The spec of every task variant by its label, in the order of the labels."""
+    configs = {digest: record.config for digest, record in results.records().items()}
+    labels = label_groups(configs)
+    specs = {labels[digest][0]: config.task for digest, config in configs.items()}
+    return {label: specs[label] for label in sorted(specs)}
+
+
+def trial_table(results: Results) -> pd.DataFrame:
+    """One row for each trial, finished or failed, sorted by task, optimizer, repetition and digest.
+
+    Columns: ``task`` and ``optimizer`` (labels, unique for each task variant and optimizer configuration), their
+    plain ids, the task's arguments, fingerprint, budget, hyperparameters (JSON), repetition, digest, status, error,
+    ranking metric, every metric, and ``provenance.<key>`` for every key of the provenance.
+    """
+    records = results.records()
+    labels = label_groups({digest: record.config for digest, record in records.items()})
+    rows = [_row(digest, record, *labels[digest]) for digest, record in records.items()]
+    table = pd.DataFrame(rows, columns=None if rows else ["task", "optimizer", "repetition", "digest"])
+    for name in (*METRICS, *COSTS):
+        if name not in table:
+            table[name] = np.nan
+    return table.sort_values(["task", "optimizer", "repetition", "digest"], ignore_index=True)
+
+
+def summarize(table: pd.DataFrame) -> pd.DataFrame:
+    """One row for each group: trials, failures, metrics with intervals, median cost and rank on the task.
+
+    For each of qd_score, coverage and best_objective: ``<name>_mean``, ``<name>_std`` (n - 1 in the denominator),
+    ``<name>_low`` and ``<name>_high`` (:func:`mean_interval`). The ``rank`` is 1 for the highest mean of the task's
+    ranking metric; equal means share the mean of their ranks, and a group without a finite mean has none.
+
+    Args:
+        table: From :func:`trial_table`.
+    """
+    rows = [_summary_row(group) for _, group in table.groupby(["task", "optimizer"], sort=True)]
+    summary = pd.DataFrame(rows)
+    summary["rank"] = summary.groupby("task")["score_mean"].rank(ascending=False, method="average")
+    return summary.sort_values(["task", "rank", "optimizer"], ignore_index=True)
+
+
+def rank_overall(summary: pd.DataFrame) -> pd.DataFrame:
+    """One row for each optimizer: its mean rank over the tasks that it has a rank on.
+
+    Only optimizers with a rank on every task take a place, because a mean over fewer tasks does not compare; the
+    others follow with the number of tasks that they have.
+
+    Args:
+        summary: From :func:`summarize`.
+    """
+    tasks = summary["task"].nunique()
+    overall = summary.groupby("optimizer", sort=True)["rank"].agg(mean_rank="mean", tasks="count").reset_index()
+    overall["complete"] = overall["tasks"] == tasks
+    overall["place"] = overall["mean_rank"].where(overall["complete"]).rank(method="min")
+    return overall.sort_values(
+        ["complete", "mean_rank", "optimizer"], ascending=[False, True, True], na_position="last", ignore_index=True
+    )
+
+
+def mean_interval(values: Sequence[float] | np.ndarray) -> Interval:
+    r"""The mean and its 95 % confidence interval :math:`\bar x \pm t_{0.975, n-1} s / \sqrt n`.
+
+    One value has no interval (NaN). If any value is not finite or there is none, everything is NaN: leaving a bad
+    trial out would flatter the group.
+
+    Args:
+        values: ``(n,)``.
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    if sample.size == 0 or not np.isfinite(sample).all():
+        return Interval(np.nan, np.nan, np.nan, np.nan)
+    mean = float(sample.mean())
+    if sample.size == 1:
+        return Interval(mean, np.nan, np.nan, np.nan)
+    std = float(sample.std(ddof=1))
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, sample.size - 1)) * std / np.sqrt(sample.size)
+    return Interval(mean, std, float(mean - half), float(mean + half))
+
+
+def mean_curve(traces: Sequence[pd.DataFrame], metric: str) -> pd.DataFrame:
+    """The mean of a metric over the traces of a group, at the fractions of the budget that all of them have.
+
+    Returns:
+        Columns fraction, evaluations (mean), mean, low, high (the 95 % interval of the mean, NaN for one trace).
+    """
+    pooled = pd.concat(list(traces), ignore_index=True).groupby("fraction", sort=True)
+    rows = [
+        (fraction, group["evaluations"].mean(), *mean_interval(group[metric].to_numpy()))
+        for fraction, group in pooled
+        if len(group) == len(traces)
+    ]
+    curve = pd.DataFrame(rows, columns=["fraction", "evaluations", "mean", "std", "low", "high"])
+    return curve.drop(columns="std")
+
+
+def _check_archive(archive: FinalArchive | None) -> None:
+    if archive is None:
+        return
+    total = int(np.prod(archive.shape, dtype=int))
+    if archive.objective.shape != archive.cells.shape:
+        raise ValueError(f"the archive has {archive.size} cells but objectives of shape {archive.objective.shape}")
+    if archive.size and not (archive.cells.min() >= 0 and archive.cells.max() < total):
+        raise ValueError(f"the archive has cell indices outside its {total} cells")
+
+
+def _reason(error: Exception, path: Path) -> str:
+    """The message without the absolute path, which would make the board depend on where the folder lies."""
+    return " ".join(str(error).replace(str(path), path.name).split())
+
+
+def _duplicate(file: str, result: TrialResult, kept: StoredTrial, directory: Path) -> Problem:
+    same = all(_equal(result.metrics.get(name), kept.record.metrics.get(name)) for name in METRICS)
+    verdict = "the same metrics" if same else "DIFFERENT metrics"
+    other = kept.path.relative_to(directory).as_posix()
+    return Problem("duplicate", file, f"the same trial as {other}, with {verdict}; only that one counts")
+
+
+def _equal(first: int | float | None, second: int | float | None) -> bool:
+    return first == second or (first != first and second != second)
+
+
+def _row(digest: str, record: TrialRecord, task: str, optimizer: str) -> dict[str, Any]:
+    config = record.config
+    return {
+        "task": task,
+        "optimizer": optimizer,
+        **_identity(config),
+        "repetition": config.repetition,
+        "digest": digest,
+        "status": record.status,
+        "error": record.error,
+        **record.metrics,
+        **{f"provenance.{key}": value for key, value in record.provenance.items()},
+    }
+
+
+def _identity(config: TrialConfig) -> dict[str, Any]:
+    return {
+        "task_id": config.task.id,
+        "arguments": ", ".join(f"{name}={value}" for name, value in sorted(config.task.arguments.items())),
+        "fingerprint": config.fingerprint,
+        "budget": config.budget,
+        "optimizer_id": config.optimizer,
+        "hyperparameters": json.dumps(config.hyperparameters, sort_keys=True),
+        "metric": config.task.metric,
+    }
+
+
+def _summary_row(group: pd.DataFrame) -> dict[str, Any]:
+    first = group.iloc[0]
+    finished = group[group["status"] == "finished"]
+    identity = ("task", "optimizer", "task_id", "arguments", "fingerprint", "budget", "optimizer_id")
+    row: dict[str, Any] = {name: first[name] for name in (*identity, "hyperparameters", "metric")}
+    row |= {"trials": len(finished), "failures": len(group) - len(finished)}
+    for name in dict.fromkeys((*METRICS, first["metric"])):
+        values = finished[name].to_numpy() if name in finished else ()
+        row |= {f"{name}_{part}": value for part, value in mean_interval(values)._asdict().items()}
+    row["score_mean"] = row[f"{first['metric']}_mean"]
+    for name in COSTS:
+        row[name] = finished[name].median() if len(finished) else np.nan
+    return row

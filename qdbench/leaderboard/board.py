@@ -1,0 +1,191 @@
+"""A board: everything that the pages show, worked out from the results."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from qdbench.harness.result import FinalArchive
+from qdbench.leaderboard import aggregate, figures, published, statistics
+from qdbench.leaderboard.aggregate import Results
+from qdbench.spec import TaskSpec
+
+TITLE = "qdbench leaderboard"
+_PROVENANCE = "provenance."
+
+
+@dataclasses.dataclass(frozen=True)
+class Plot:
+    """A figure with the name of its file (without the suffix), what it shows in words, and its caption."""
+
+    name: str
+    figure: Figure
+    alternative: str
+    caption: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Board:
+    """The contents of a leaderboard.
+
+    Attributes:
+        title: The heading.
+        results: What was read from the files.
+        specs: The spec of each task variant by its label.
+        trials: One row a trial (:func:`qdbench.leaderboard.aggregate.trial_table`).
+        summary: One row a group (:func:`qdbench.leaderboard.aggregate.summarize`).
+        overall: One row an optimizer (:func:`qdbench.leaderboard.aggregate.rank_overall`).
+        comparison: Ours beside the paper's; empty where nothing was run in the paper's setting.
+        analysis: The tests.
+        plots: The figures of each task.
+        look: The style of each optimizer.
+    """
+
+    title: str
+    results: Results
+    specs: dict[str, TaskSpec]
+    trials: pd.DataFrame
+    summary: pd.DataFrame
+    overall: pd.DataFrame
+    comparison: pd.DataFrame
+    analysis: statistics.Analysis
+    plots: dict[str, tuple[Plot, ...]]
+    look: dict[str, figures.Style]
+
+    def provenance(self) -> dict[str, list[str]]:
+        """The distinct values of each key of the provenance, but for the times of recording, which all differ."""
+        columns = [name for name in self.trials if name.startswith(_PROVENANCE) and name != _PROVENANCE + "recorded"]
+        return {name.removeprefix(_PROVENANCE): sorted(self.trials[name].dropna().unique()) for name in sorted(columns)}
+
+    def description(self) -> str:
+        """What was run, in one sentence."""
+        groups = self.summary
+        return (
+            f"{_count(self.overall['optimizer'].nunique(), 'optimizer')} on {_count(len(self.specs), 'task')}, "
+            f"{_span(groups['trials'])} finished trials of each, "
+            f"{_span(groups['budget'])} evaluations a trial."
+        )
+
+
+def assemble(results: Results, title: str | None = None) -> Board:
+    """Works out everything that the pages show.
+
+    Args:
+        results: At least one trial, finished or failed.
+        title: The heading.
+    """
+    trials = aggregate.trial_table(results)
+    summary = aggregate.summarize(trials)
+    specs = aggregate.task_specs(results)
+    look = figures.styles(summary["optimizer"])
+    return Board(
+        title=" ".join((title or TITLE).split()),
+        results=results,
+        specs=specs,
+        trials=trials,
+        summary=summary,
+        overall=aggregate.rank_overall(summary),
+        comparison=published.compare(summary, specs),
+        analysis=statistics.analyze(trials),
+        plots=_plots(results, trials, summary, specs, look),
+        look=look,
+    )
+
+
+def _plots(
+    results: Results,
+    trials: pd.DataFrame,
+    summary: pd.DataFrame,
+    specs: Mapping[str, TaskSpec],
+    look: Mapping[str, figures.Style],
+) -> dict[str, tuple[Plot, ...]]:
+    names = _file_names(list(specs))
+    plots = {}
+    for task, spec in specs.items():
+        # In the order of the ranks, so that figures and tables list the optimizers alike.
+        ranked = summary.loc[summary["task"] == task, "optimizer"]
+        finished = trials[(trials["task"] == task) & (trials["status"] == "finished")]
+        digests = {name: list(finished.loc[finished["optimizer"] == name, "digest"]) for name in ranked}
+        digests = {name: found for name, found in digests.items() if found}
+        made = (
+            _curves(results, task, spec, digests, look, names[task]),
+            _heatmaps(results, task, spec, digests, names[task]),
+        )
+        plots[task] = tuple(plot for plot in made if plot is not None)
+    return plots
+
+
+def _curves(
+    results: Results,
+    task: str,
+    spec: TaskSpec,
+    digests: Mapping[str, list[str]],
+    look: Mapping[str, figures.Style],
+    name: str,
+) -> Plot | None:
+    metrics = ("qd_score", "coverage") if spec.metric == "qd_score" else (spec.metric,)
+    curves = {}
+    for metric in metrics:
+        panel = {
+            optimizer: aggregate.mean_curve([results.trials[digest].trace for digest in found], metric)
+            for optimizer, found in digests.items()
+            if all(metric in results.trials[digest].trace for digest in found)
+        }
+        curves[metric] = {optimizer: curve for optimizer, curve in panel.items() if len(curve)}
+    curves = {metric: panel for metric, panel in curves.items() if panel}
+    if not curves:
+        return None
+    shown = " and ".join(aggregate.METRIC_NAMES.get(metric, metric) for metric in curves)
+    ends = {optimizer: curve["mean"].iloc[-1] for optimizer, curve in curves[next(iter(curves))].items()}
+    return Plot(
+        name=f"{name}-curves",
+        figure=figures.curves_figure(curves, look),
+        alternative=f"{shown} over evaluations on {task}. Final means: "
+        + ", ".join(f"{optimizer} {end:.2f}" for optimizer, end in ends.items()),
+        caption=f"{shown} over evaluations: mean over the repetitions and the 95 % confidence interval of the mean.",
+    )
+
+
+def _heatmaps(results: Results, task: str, spec: TaskSpec, digests: Mapping[str, list[str]], name: str) -> Plot | None:
+    archives: dict[str, FinalArchive] = {}
+    repetitions = set()
+    for optimizer, found in digests.items():
+        trial = next((results.trials[digest] for digest in found if results.trials[digest].has_archive), None)
+        archive = trial.archive() if trial else None
+        if trial and archive:
+            archives[optimizer] = archive
+            repetitions.add(trial.record.config.repetition)
+    figure = figures.heatmaps_figure(spec, archives)
+    if figure is None:
+        return None
+    low, high = spec.objective_range
+    which = ", ".join(str(repetition) for repetition in sorted(repetitions))
+    return Plot(
+        name=f"{name}-archives",
+        figure=figure,
+        alternative=f"Heatmaps of the final archives on {task}, one for each of {', '.join(archives)}",
+        caption=f"Final archives of repetition {which}: each cell shows the objective of its elite. Colours span "
+        f"{low:g} to {high:g}; objectives beyond take the end colours (the scores are not clipped). "
+        "Empty cells are light grey.",
+    )
+
+
+def _file_names(tasks: list[str]) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for task in tasks:
+        plain = re.sub(r"[^a-z0-9]+", "-", task.lower()).strip("-")
+        names[task] = plain if plain not in names.values() else f"{plain}-{len(names)}"
+    return names
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _span(values: pd.Series) -> str:
+    low, high = int(values.min()), int(values.max())
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

@@ -1,0 +1,142 @@
+"""Building, checking and compacting: what the command line calls."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from qdbench.harness import store
+from qdbench.harness.result import FinalArchive, TrialResult
+from qdbench.leaderboard import aggregate, figures, render
+from qdbench.leaderboard.aggregate import Problem, Results
+from qdbench.leaderboard.board import Board, Plot, assemble
+
+MARKDOWN, CSV, PAGE = "board.md", "board.csv", "index.html"
+
+
+class NoResultsError(FileNotFoundError):
+    """There is nothing to make a leaderboard of; the message says what was found and what to run."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BuiltBoard:
+    """A board that was written: its folder, its files and its contents."""
+
+    out: Path
+    files: tuple[Path, ...]
+    board: Board
+
+
+def build(results: Path, out: Path, title: str | None = None, save_png: bool = False) -> BuiltBoard:
+    """Writes ``board.md``, ``board.csv``, ``index.html`` and ``figures/*.svg``, each whole or not at all.
+
+    The files depend on the results and the title alone: no time, no path, no order of reading.
+
+    Args:
+        results: A folder of stored trials.
+        out: The folder to write to, made if needed.
+        title: The heading of the pages.
+        save_png: Write each figure as ``figures/*.png`` too.
+
+    Raises:
+        NoResultsError: If the folder does not exist or holds no trial.
+        StoreError: If a file cannot be written.
+    """
+    board = assemble(_read(results), title)
+    files = _render(board)
+    if save_png:
+        files |= {f"figures/{plot.name}.png": figures.png_bytes(plot.figure) for plot in _plots(board)}
+    for name, content in files.items():
+        store.write_atomically(out / name, content)
+    return BuiltBoard(out, tuple(out / name for name in files), board)
+
+
+def check(results: Path, out: Path, title: str | None = None) -> list[Path]:
+    """The files of a board that differ from a rebuild or are missing; empty if the board is what the results say.
+
+    Args:
+        results: The folder of stored trials that the board claims to be made of.
+        out: The board's folder.
+        title: The heading it was built with; None: the heading of its ``board.md``.
+
+    Raises:
+        NoResultsError: If there are no results to rebuild from.
+    """
+    if title is None:
+        title = _title_of(out / MARKDOWN)
+    files = _render(assemble(_read(results), title))
+    return [out / name for name, content in files.items() if _bytes_of(out / name) != content]
+
+
+def compact(results: Path, out: Path, archives_of_repetition: int = 0) -> tuple[Problem, ...]:
+    """Copies results without what makes them large, so that they can be committed.
+
+    Solutions are dropped, and archives but for those of one repetition. Records of failures are copied. A board of the
+    copy is the same if every file counted and the heatmaps' repetition (the lowest that has an archive) is kept.
+
+    Args:
+        results: A folder of stored trials.
+        out: Another folder, which gets the same layout.
+        archives_of_repetition: The repetition whose archives (objectives and measures) stay.
+
+    Returns:
+        The files that were not copied, with the reasons.
+
+    Raises:
+        NoResultsError: If there are no results.
+        ValueError: If both folders are the same, because that would destroy the archives.
+        StoreError: If a file cannot be written.
+    """
+    if results.resolve() == out.resolve():
+        raise ValueError(f"compact writes to another folder than it reads from: both are {results}")
+    found = _read(results)
+    for trial in found.trials.values():
+        keep = trial.record.config.repetition == archives_of_repetition
+        archive = _without_solutions(trial.archive()) if keep else None
+        store.save_result(out, TrialResult(trial.record, trial.trace, archive))
+    for record in found.failures.values():
+        store.save_failure(out, record)
+    return found.problems
+
+
+def _without_solutions(archive: FinalArchive | None) -> FinalArchive | None:
+    return dataclasses.replace(archive, solutions=None) if archive else None
+
+
+def _read(directory: Path) -> Results:
+    advice = f"`qdbench run --suite quick --out {directory}` makes some"
+    if not directory.is_dir():
+        raise NoResultsError(f"no folder {directory}: a leaderboard is built from a folder of results; {advice}")
+    results = aggregate.read_results(directory)
+    if results.trials or results.failures:
+        return results
+    files = sum(1 for path in directory.rglob("*") if path.is_file())
+    unreadable = "".join(f"\n  {problem.file}: {problem.reason}" for problem in results.problems)
+    raise NoResultsError(
+        f"no trial results in {directory}: of its {files} files none is a readable *{store.SUFFIX} or "
+        f"*{store.FAILED_SUFFIX} of qdbench; {advice}{unreadable}"
+    )
+
+
+def _render(board: Board) -> dict[str, bytes]:
+    svgs = {plot.name: figures.svg_bytes(plot.figure) for plot in _plots(board)}
+    return {
+        MARKDOWN: render.to_markdown(board).encode(),
+        CSV: render.to_csv(board).encode(),
+        PAGE: render.to_html(board, svgs).encode(),
+        **{f"figures/{name}.svg": svg for name, svg in svgs.items()},
+    }
+
+
+def _plots(board: Board) -> list[Plot]:
+    return [plot for plots in board.plots.values() for plot in plots]
+
+
+def _title_of(path: Path) -> str | None:
+    content = _bytes_of(path)
+    first = content.decode(errors="replace").partition("\n")[0] if content else ""
+    return first.removeprefix("# ") if first.startswith("# ") else None
+
+
+def _bytes_of(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None

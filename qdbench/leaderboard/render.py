@@ -1,0 +1,175 @@
+"""A board as one HTML page, as Markdown, as CSV and as a table in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+import jinja2
+import rich.table
+import rich.text
+
+from qdbench.leaderboard import figures, published, tables
+from qdbench.leaderboard.board import Board
+from qdbench.leaderboard.tables import Cell, Column, Table
+
+REBUILD = "qdbench leaderboard build RESULTS --out BOARD"
+CHECK = "qdbench leaderboard check RESULTS BOARD"
+RANKING_NOTE = (
+    "The mean rank is the mean over the tasks of the rank by the mean of the task's ranking metric: 1 is best, and "
+    "equal means share the mean of their ranks. Only optimizers with a result on every task take a place."
+)
+_SHOWN_VALUES = 6
+
+
+def to_html(board: Board, svgs: Mapping[str, bytes]) -> str:
+    """The page: self-contained, loads nothing from anywhere.
+
+    Args:
+        board: The board.
+        svgs: The figures' SVG by the name of the plot.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: (resources.files(__package__) / name).read_text("utf-8")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    template = environment.get_template("template.html.j2")
+    images = {name: figures.data_uri(svg) for name, svg in svgs.items()}
+    colors = {name: "var(--ink)" if style.color == figures.INK else style.color for name, style in board.look.items()}
+    return template.render(**_content(board), images=images, colors=colors) + "\n"
+
+
+def to_markdown(board: Board) -> str:
+    """The board as Markdown, with the figures as files beside it."""
+    content = _content(board)
+    parts = [f"# {board.title}", board.description(), _bullets(f"{k}: {v}" for k, v in content["provenance"].items())]
+    parts += ["## Overall ranking", _table(content["overall"]), RANKING_NOTE]
+    if content["published"]:
+        parts += ["## Table 1, reproduced", content["published_note"]]
+        parts += [f"{table.caption}\n\n{_table(table)}" for table in content["published"]]
+    for task in content["tasks"]:
+        parts += [f"## {task['name']}", _escaped(task["description"]), _table(task["table"])]
+        parts += [
+            f"![{_escaped(plot.alternative)}](figures/{plot.name}.svg)\n\n{plot.caption}" for plot in task["plots"]
+        ]
+        parts += [task["note"]]
+    parts += ["## Do the optimizers differ?", _bullets(board.analysis.words)]
+    parts += [f"{table.caption}\n\n{_table(table)}" for table in content["tests"] if table.rows]
+    parts += ["## Failures and files that do not count"]
+    parts += [f"{table.caption}\n\n{_table(table)}" for table in content["incidents"]] or ["None."]
+    parts += ["## Rebuild", f"```\n{REBUILD}\n{CHECK}\n```"]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def to_csv(board: Board) -> str:
+    """One row for each group, all digits."""
+    text: str = board.summary.drop(columns="score_mean").to_csv(index=False, lineterminator="\n")
+    return text
+
+
+def terminal_table(board: Board) -> rich.table.Table:
+    """The overall ranking for a terminal."""
+    table = tables.overall_table(board.overall, board.summary, brief=True)
+    shown = rich.table.Table(title=board.title, caption=board.description())
+    for column in table.columns:
+        shown.add_column(
+            rich.text.Text(column.full_title), justify="right" if column.numeric else "left", no_wrap=not column.numeric
+        )
+    for row in table.rows:
+        shown.add_row(*(rich.text.Text(cell.text, style="bold" if cell.mark == "best" else "") for cell in row))
+    return shown
+
+
+def _content(board: Board) -> dict[str, Any]:
+    compared = list(dict.fromkeys(board.comparison["task"])) if len(board.comparison) else []
+    within = int(board.comparison["agrees"].sum()) if compared else 0
+    return {
+        "title": board.title,
+        "description": board.description(),
+        "provenance": {key: _values(values) for key, values in board.provenance().items() if values},
+        "overall": tables.overall_table(board.overall, board.summary),
+        "ranking_note": RANKING_NOTE,
+        "published": [tables.published_table(task, board.comparison) for task in compared],
+        "published_note": (
+            f"{within} of {len(board.comparison)} published means are reproduced within the tolerance. The paper's "
+            f"numbers are means over 20 trials, given without intervals: {published.CITATION}."
+        ),
+        "tasks": [_task_content(board, task) for task in board.specs],
+        "words": board.analysis.words,
+        "tests": [tables.anova_table(board.analysis), tables.effects_table(board.analysis)],
+        "pairs": [tables.pairs_table(task, board.analysis) for task in sorted(set(board.analysis.pairs["task"]))],
+        "incidents": _incidents(board),
+        "commands": (REBUILD, CHECK),
+    }
+
+
+def _task_content(board: Board, task: str) -> dict[str, Any]:
+    spec = board.specs[task]
+    group = board.summary[board.summary["task"] == task].iloc[0]
+    plots = board.plots[task]
+    heatmaps = any(plot.name.endswith("-archives") for plot in plots)
+    note = "" if heatmaps else _no_heatmaps(spec.num_measures)
+    cells = " × ".join(str(size) for size in spec.archive_shape) or "1"
+    facts = [spec.summary, group["arguments"], f"{cells} cells", f"budget {group['budget']:,} evaluations"]
+    facts += [f"fingerprint {group['fingerprint']}", f"cite {', '.join(spec.citations)}" if spec.citations else ""]
+    return {
+        "name": task,
+        "description": " · ".join(fact for fact in facts if fact),
+        "table": tables.task_table(task, board.summary),
+        "plots": plots,
+        "note": note,
+    }
+
+
+def _no_heatmaps(measures: int) -> str:
+    if measures in (1, 2):
+        return "There are no archive heatmaps: the results hold no archives for this task."
+    return f"There are no archive heatmaps: the task has {measures} measures, and only 1 or 2 can be drawn."
+
+
+def _incidents(board: Board) -> list[Table]:
+    failed = board.trials[board.trials["status"] == "failed"]
+    columns = ["task", "optimizer", "repetition", "error"]
+    found = []
+    if len(failed):
+        titles = ("Task", "Optimizer", "Repetition", "Error")
+        found.append(tables.records_table("Failed trials", titles, failed[columns].to_dict("records")))
+    if board.results.problems:
+        problems = [problem._asdict() for problem in board.results.problems]
+        found.append(tables.records_table("Files that do not count", ("Kind", "File", "Reason"), problems))
+    return found
+
+
+def _values(values: Sequence[str]) -> str:
+    more = len(values) - _SHOWN_VALUES
+    return "; ".join(values[:_SHOWN_VALUES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _table(table: Table) -> str:
+    head = "| " + " | ".join(_escaped(column.full_title) for column in table.columns) + " |"
+    rule = "|" + "|".join("---:" if column.numeric else ":---" for column in table.columns) + "|"
+    rows = [
+        "| " + " | ".join(_markdown_cell(cell, table.columns[i]) for i, cell in enumerate(row)) + " |"
+        for row in table.rows
+    ]
+    return "\n".join([head, rule, *rows])
+
+
+def _markdown_cell(cell: Cell, column: Column) -> str:
+    text = _escaped(cell.text)
+    return f"**{text}**" if cell.mark in ("best", "no") and column.numeric else text
+
+
+def _escaped(text: str) -> str:
+    flat = " ".join(text.split())
+    for character in "\\|[]<>*_`":
+        flat = flat.replace(character, "\\" + character)
+    return flat
+
+
+def _bullets(lines: Any) -> str:
+    return "\n".join(f"- {_escaped(line)}" for line in lines)
