@@ -104,10 +104,10 @@ def update(
 ) -> LazyCovariance:
     """Logs the rank-one and rank-mu update of :func:`baselines.evolution.cma_core.update_covariance`."""
     factor = decay(rate, h_sigma)
-    vectors = lax.dynamic_update_slice(covariance.vectors, steps[None], (covariance.count, 0, 0))
-    vectors = lax.dynamic_update_slice(vectors, p_c[None, None], (covariance.count, steps.shape[0], 0))
+    block = jnp.concatenate([steps, p_c[None]])
     added = jnp.append(rate.c_mu * weights, rate.c_1)
-    logged = lax.dynamic_update_slice(factor * covariance.weights, added[None], (covariance.count, 0))
+    vectors = lax.dynamic_update_index_in_dim(covariance.vectors, block, covariance.count, 0)
+    logged = lax.dynamic_update_index_in_dim(factor * covariance.weights, added, covariance.count, 0)
     return eqx.tree_at(
         lambda c: (c.scale, c.vectors, c.weights, c.count),
         covariance,

@@ -46,15 +46,15 @@ class Keys(NamedTuple):
     evaluation: Any
     optimizer: Any
 
-    def of_evaluation(self, iteration: int | Array, index: int) -> Key[Array, ""]:
+    def of_evaluation(self, iteration: int | Array, index: int | Array) -> Key[Array, ""]:
         """The key of the evaluation of an iteration's batch."""
         return derive(self.evaluation, iteration, index)
 
-    def of_ask(self, iteration: int | Array, index: int) -> Key[Array, ""]:
+    def of_ask(self, iteration: int | Array, index: int | Array) -> Key[Array, ""]:
         """The optimizer's key for asking for an iteration's batch."""
         return derive(self.optimizer, iteration, 2 * index)
 
-    def of_tell(self, iteration: int | Array, index: int) -> Key[Array, ""]:
+    def of_tell(self, iteration: int | Array, index: int | Array) -> Key[Array, ""]:
         """The optimizer's key for being told about it."""
         return derive(self.optimizer, iteration, 2 * index + 1)
 
@@ -105,7 +105,7 @@ def run(
             iteration = target
         counts = initial + iteration * each, initial_gradients + iteration * each_gradients
         _check(optimizer.id, metrics, iteration)
-        rows.append(trace.row(point, iteration, *counts, metrics))
+        rows.append(trace.row(point, iteration, *counts, trace.numbers(metrics, task.spec.cells)))
         if progress is not None:
             progress(point / trace.POINTS, metrics)
     jax.block_until_ready(carry)

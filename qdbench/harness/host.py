@@ -64,8 +64,9 @@ def run(
         """Appends the rows of all points before so many evaluations."""
         if pending and pending[0][1] < until:
             metrics = scoring.measure(score)
+            values = trace.numbers(metrics, spec.cells)
             while pending and pending[0][1] < until:
-                rows.append(trace.row(pending.pop(0)[0], iterations, evaluations, gradient_evaluations, metrics))
+                rows.append(trace.row(pending.pop(0)[0], iterations, evaluations, gradient_evaluations, values))
             if progress is not None:
                 progress(rows[-1][0], metrics)
 

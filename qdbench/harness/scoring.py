@@ -23,10 +23,10 @@ class Score(eqx.Module):
 
 
 class Metrics(NamedTuple):
-    """The score at one moment."""
+    """The score at one moment; ``size`` is the number of occupied cells."""
 
     qd_score: Array
-    coverage: Array
+    size: Array
     best_objective: Array
     invalid: Array
 
@@ -52,6 +52,4 @@ def record(score: Score, solutions: Float[Array, "batch dim"], evaluation: Evalu
 
 def measure(score: Score) -> Metrics:
     """The metrics of a score."""
-    return Metrics(
-        archive.qd_score(score.archive), archive.coverage(score.archive), score.best_objective, score.invalid
-    )
+    return Metrics(archive.qd_score(score.archive), score.archive.size, score.best_objective, score.invalid)

@@ -19,7 +19,20 @@ def marks(budget: int) -> list[int]:
     return [budget * point // POINTS for point in range(1, POINTS + 1)]
 
 
-def row(point: int, iteration: int, evaluations: int, gradient_evaluations: int, metrics: Any) -> Row:
+def numbers(metrics: Any, cells: int) -> tuple[float, float, float]:
+    """QD-score, coverage in percent and best objective (NaN before there is one).
+
+    Args:
+        metrics: :class:`qdbench.harness.scoring.Metrics`.
+        cells: Number of cells of the archive.
+    """
+    best = shortest(metrics.best_objective)
+    return shortest(metrics.qd_score), 100 * int(metrics.size) / cells, best if np.isfinite(best) else float("nan")
+
+
+def row(
+    point: int, iteration: int, evaluations: int, gradient_evaluations: int, values: tuple[float, float, float]
+) -> Row:
     """One row, after the last whole iteration within the point's share of the budget.
 
     Args:
@@ -27,18 +40,9 @@ def row(point: int, iteration: int, evaluations: int, gradient_evaluations: int,
         iteration: Iterations so far.
         evaluations: Evaluations so far.
         gradient_evaluations: How many of them were with gradients.
-        metrics: :class:`qdbench.harness.scoring.Metrics`.
+        values: What :func:`numbers` returns.
     """
-    best = shortest(metrics.best_objective)
-    return (
-        point / POINTS,
-        iteration,
-        evaluations,
-        gradient_evaluations,
-        shortest(metrics.qd_score),
-        shortest(metrics.coverage),
-        best if np.isfinite(best) else float("nan"),
-    )
+    return (point / POINTS, iteration, evaluations, gradient_evaluations, *values)
 
 
 def frame(rows: list[Row]) -> pd.DataFrame:

@@ -182,11 +182,12 @@ def _source_hash(target: Any) -> str:
 
 
 def _metrics(outcome: Outcome) -> dict[str, int | float]:
-    final = scoring.measure(outcome.score)
+    archive = outcome.score.archive
+    qd_score, coverage, best_objective = trace.numbers(scoring.measure(outcome.score), archive.spec.cells)
     return {
-        "qd_score": trace.shortest(final.qd_score),
-        "coverage": trace.shortest(final.coverage),
-        "best_objective": trace.shortest(final.best_objective),
+        "qd_score": qd_score,
+        "coverage": coverage,
+        "best_objective": best_objective,
         "iterations": outcome.iterations,
         "evaluations": outcome.evaluations,
         "gradient_evaluations": outcome.gradient_evaluations,

@@ -24,6 +24,7 @@ _POLL_SECONDS = 0.2
 _CHUNK = 10
 
 _slot: object | None = None
+_parent = os.getppid()
 
 
 def run_here(jobs: Sequence[Job], directory: Path) -> Iterator[Finished]:
@@ -89,6 +90,9 @@ def _run_pool(jobs: Sequence[Job], directory: Path, workers: int, notes: Path) -
 def _run_chunk(index: int, chunk: list[Job], directory: Path, notes: Path) -> None:
     with (notes / f"{index}.jsonl").open("a") as file:
         for job in chunk:
+            if os.getppid() != _parent:
+                # Whoever started the run is gone, and may have been started again.
+                return
             _note(file.fileno(), {"job": job.label, "status": "started"})
             finished = run_job(job, directory)
             _note(
@@ -131,7 +135,8 @@ def _under_way(jobs: Sequence[Job], notes: Path) -> list[Job]:
 
 def _start_worker(slots: str, workers: int) -> None:
     """Pins a fresh worker to its share of the cores and keeps JAX to as many threads; runs before JAX is imported."""
-    global _slot
+    global _slot, _parent
+    _parent = os.getppid()
     # loky replaces a worker whose memory grows, which for an archive of 40 MB would be often; a new one compiles anew.
     process_executor._USE_PSUTIL = False
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
