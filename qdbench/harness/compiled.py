@@ -96,16 +96,21 @@ def run(
     compiled = time.perf_counter()
 
     carry, metrics = start(task, optimizer, keys)
+    values = trace.numbers(metrics, task.spec.cells)
     rows = []
     iteration = 0
     for point, mark in enumerate(trace.marks(budget), start=1):
-        target = max(0, (mark - initial) // each)
+        if mark < initial:
+            rows.append(trace.row(point, 0, 0, 0, trace.NOTHING))
+            continue
+        target = (mark - initial) // each
         if target > iteration:
             carry, metrics = advance(task, optimizer, keys, carry, np.int32(iteration), np.int32(target))
             iteration = target
+            _check(optimizer.id, metrics, iteration)
+            values = trace.numbers(metrics, task.spec.cells)
         counts = initial + iteration * each, initial_gradients + iteration * each_gradients
-        _check(optimizer.id, metrics, iteration)
-        rows.append(trace.row(point, iteration, *counts, trace.numbers(metrics, task.spec.cells)))
+        rows.append(trace.row(point, iteration, *counts, values))
         if progress is not None:
             progress(point / trace.POINTS, metrics)
     jax.block_until_ready(carry)

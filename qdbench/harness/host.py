@@ -21,10 +21,15 @@ from qdbench.spec import TaskSpec
 
 
 class Asked(NamedTuple):
-    """What to evaluate: its iteration and batch, the solutions, whether with gradients, and whom to tell."""
+    """What to evaluate: its iteration and batch, the solutions, whether with gradients, and whom to tell.
+
+    ``ahead`` is the number of evaluations until the iteration is whole, at its first batch, and 0 at the others; the
+    trace is read between iterations.
+    """
 
     iteration: int
     batch: int
+    ahead: int
     solutions: Any
     gradients: bool
     tell: Callable[[Evaluation], None]
@@ -77,7 +82,8 @@ def run(
             raise TrialError(f"optimizer {name!r} asked for something that cannot be evaluated: {error}") from error
         if evaluations + len(solutions) > budget:
             break
-        read_trace(until=evaluations + len(solutions))
+        if asked.ahead:
+            read_trace(until=evaluations + asked.ahead)
         key = evaluation_key(np.uint32(asked.iteration), np.uint32(asked.batch))
         evaluation = _checked(spec, evaluate(key, solutions.copy(), asked.gradients), solutions)
         score = _record(score, jnp.asarray(solutions), evaluation.objective, evaluation.measures)
@@ -105,7 +111,7 @@ def _host_batches(optimizer: HostOptimizer, name: str) -> Iterator[Asked]:
             except Exception as error:
                 raise TrialError(f"optimizer {name!r} raised in tell(): {type(error).__name__}: {error}") from error
 
-        yield Asked(iteration, 0, solutions, bool(gradients), tell)
+        yield Asked(iteration, 0, np.shape(solutions)[0] if np.ndim(solutions) else 1, solutions, bool(gradients), tell)
 
 
 def _pure_batches(optimizer: Optimizer, keys: Keys, budget: int) -> Iterator[Asked]:
@@ -123,7 +129,8 @@ def _pure_batches(optimizer: Optimizer, keys: Keys, budget: int) -> Iterator[Ask
             place = np.uint32(iteration), np.uint32(index)
             solutions, state = ask(ask_key(*place), state, batch)
             received: list[Evaluation] = []
-            yield Asked(iteration, index, np.asarray(solutions), batch.gradients, received.append)
+            ahead = sizes(batches)[0] if index == 0 else 0
+            yield Asked(iteration, index, ahead, np.asarray(solutions), batch.gradients, received.append)
             evaluation = Evaluation(*(None if part is None else jnp.asarray(part) for part in received[0]))
             state = tell(tell_key(*place), state, batch, solutions, evaluation)
             used += batch.size

@@ -11,6 +11,9 @@ from qdbench.harness.result import TRACE_COLUMNS
 
 POINTS = 100
 
+NOTHING = (0.0, 0.0, float("nan"))
+"""The numbers of a trial in which nothing was evaluated yet."""
+
 Row = tuple[float, int, int, int, float, float, float]
 
 

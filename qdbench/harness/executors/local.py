@@ -18,7 +18,6 @@ from joblib.externals.loky import process_executor
 
 from qdbench.harness.experiment import Executor, Finished, Job, run_job
 
-_MAX_DEATHS = 3
 _POLL_SECONDS = 0.2
 # Long enough that a program is compiled once or twice for all its repetitions, short enough to balance the workers.
 _CHUNK = 10
@@ -43,20 +42,20 @@ def run_in_processes(jobs: Sequence[Job], directory: Path, workers: int) -> Iter
 
     Jobs of the same program go to a worker in chunks, so that it compiles once. Workers note what they finish in files,
     from which this process follows them. A worker that dies (killed, out of memory) takes nothing with it but the
-    trial under way, which is run again; one that was under way at three deaths is reported as failed.
+    trials under way; each of these is run again alone, and reported as failed if its worker dies again.
     """
-    deaths = dict.fromkeys(jobs, 0)
     remaining = list(jobs)
     while remaining:
         with tempfile.TemporaryDirectory(prefix="qdbench-") as notes:
             for finished in _run_pool(remaining, directory, workers, Path(notes)):
                 remaining.remove(finished.job)
                 yield finished
-            for job in _under_way(remaining, Path(notes)):
-                deaths[job] += 1
-                if deaths[job] >= _MAX_DEATHS:
-                    remaining.remove(job)
-                    yield Finished(job, "failed", {}, f"the worker process died {_MAX_DEATHS} times during this trial")
+            suspects = _under_way(remaining, Path(notes))
+        for suspect in suspects:
+            remaining.remove(suspect)
+            with tempfile.TemporaryDirectory(prefix="qdbench-") as notes:
+                died = Finished(suspect, "failed", {}, "the worker process died during this trial, twice")
+                yield next(_run_pool([suspect], directory, 1, Path(notes)), died)
 
 
 def chunks(jobs: Sequence[Job]) -> list[list[Job]]:

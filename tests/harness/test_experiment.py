@@ -1,0 +1,211 @@
+"""Many trials: resume, isolation of failures, workers that die, and kill -9 at random moments."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from qdbench.harness import store
+from qdbench.harness.executors import local
+from qdbench.harness.experiment import Finished, Job, plan, run_all
+
+BUDGET = 3000
+TASK = ("LP-Sphere-v0", {"dim": 10})
+BROKEN = str(Path(__file__).with_name("optimizers.py"))
+
+
+def jobs(optimizers: list[str], repetitions: int = 2) -> list[Job]:
+    return plan([TASK], [(name, {}) for name in optimizers], range(repetitions), BUDGET, keep_solutions=False)
+
+
+def statuses(finished: list[Finished]) -> dict[str, list[str]]:
+    result: dict[str, list[str]] = {}
+    for item in finished:
+        result.setdefault(item.job.optimizer.rpartition(":")[2], []).append(item.status)
+    return {name: sorted(items) for name, items in result.items()}
+
+
+def outcome(directory: Path) -> dict[str, tuple[object, ...]]:
+    """Everything of the stored results that may not depend on when and how they were run."""
+    result = {}
+    for path in store.result_paths(directory):
+        loaded = store.load(path)
+        metrics = {name: value for name, value in loaded.metrics.items() if not name.endswith("_seconds")}
+        archive = loaded.archive
+        arrays = archive.cells.tobytes(), archive.objective.tobytes(), archive.measures.tobytes()
+        result[str(path.relative_to(directory))] = (metrics, loaded.trace.to_csv(), *arrays)
+    return result
+
+
+def identities(directory: Path) -> dict[Path, tuple[int, int]]:
+    """The files of finished trials; one that is written again gets another inode or time."""
+    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in store.result_paths(directory)}
+
+
+def test_jobs_of_one_program_are_neighbours_and_chunks_hold_one_program() -> None:
+    planned = plan([TASK, ("Arm-v0", {})], [("cma-me", {}), ("omg-mega", {})], range(25), None, keep_solutions=False)
+    chunks = local.chunks(planned)
+    assert [len(chunk) for chunk in chunks] == [10, 10, 5] * 4
+    assert all(len({(job.task_id, job.optimizer) for job in chunk}) == 1 for chunk in chunks)
+    assert [job for chunk in chunks for job in chunk] == planned
+    assert len({job.label for job in planned}) == len(planned)
+
+
+def test_finished_trials_are_not_run_again(tmp_path: Path) -> None:
+    todo = jobs(["random-search", "map-elites"])
+    assert statuses(list(run_all(todo, tmp_path, local.run_here))) == {
+        "random-search": ["finished"] * 2,
+        "map-elites": ["finished"] * 2,
+    }
+    before = identities(tmp_path)
+    victim = next(iter(before))
+    victim.write_bytes(victim.read_bytes()[:500])
+    again = statuses(list(run_all(todo, tmp_path, local.run_here)))
+    assert sorted(again["map-elites"] + again["random-search"]) == ["finished", "stored", "stored", "stored"]
+    after = identities(tmp_path)
+    assert {path for path in before if before[path] != after[path]} == {victim}
+
+
+def test_a_broken_optimizer_does_not_stop_its_neighbours(tmp_path: Path) -> None:
+    names = ["RaisesInAsk", "AsksNaN", "AsksWrongShape", "Sampler"]
+    finished = list(run_all(jobs([f"{BROKEN}:{name}" for name in names], 1), tmp_path / "all", local.run_here))
+    assert statuses(finished) == {
+        "RaisesInAsk": ["failed"],
+        "AsksNaN": ["failed"],
+        "AsksWrongShape": ["failed"],
+        "Sampler": ["finished"],
+    }
+    assert {item.error.split(":")[0] for item in finished if item.status == "failed"} == {"TrialError"}
+    assert len(list(store.failure_paths(tmp_path / "all"))) == 3
+    list(run_all(jobs([f"{BROKEN}:Sampler"], 1), tmp_path / "alone", local.run_here))
+    assert outcome(tmp_path / "all") == outcome(tmp_path / "alone")
+    # A failed trial is tried again.
+    again = run_all(jobs([f"{BROKEN}:{name}" for name in names], 1), tmp_path / "all", local.run_here)
+    assert statuses(list(again))["RaisesInAsk"] == ["failed"]
+
+
+def test_worker_processes_give_the_same_results_and_survive_a_death(tmp_path: Path) -> None:
+    todo = jobs(["random-search", f"{BROKEN}:Dies", "map-elites"])
+    finished = list(run_all(todo, tmp_path / "two", local.in_processes(2)))
+    assert statuses(finished) == {
+        "random-search": ["finished"] * 2,
+        "Dies": ["failed"] * 2,
+        "map-elites": ["finished"] * 2,
+    }
+    assert all("died during this trial, twice" in item.error for item in finished if item.status == "failed")
+    list(run_all(jobs(["random-search", "map-elites"]), tmp_path / "one", local.run_here))
+    assert outcome(tmp_path / "two") == outcome(tmp_path / "one")
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+
+    def never(todo: object, directory: Path) -> object:
+        raise AssertionError("nothing may run")
+
+    with pytest.raises(store.StoreError, match="cannot write"):
+        list(run_all(jobs(["random-search"]), tmp_path / "file" / "results", never))  # type: ignore[arg-type]
+
+
+def test_a_disk_that_fills_up_stops_the_run_and_keeps_what_was_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = store.save_result
+    saved: list[Path] = []
+
+    def save_two(directory: Path, result: object) -> Path:
+        if len(saved) == 2:
+            raise store.StoreError("cannot write: No space left on device")
+        saved.append(save(directory, result))  # type: ignore[arg-type]
+        return saved[-1]
+
+    monkeypatch.setattr(store, "save_result", save_two)
+    with pytest.raises(store.StoreError, match="No space left"):
+        list(run_all(jobs(["random-search"], 4), tmp_path, local.run_here))
+    assert sorted(store.result_paths(tmp_path)) == sorted(saved)
+    monkeypatch.setattr(store, "save_result", save)
+    assert statuses(list(run_all(jobs(["random-search"], 4), tmp_path, local.run_here))) == {
+        "random-search": ["finished"] * 2 + ["stored"] * 2
+    }
+
+
+def _suite(path: Path, repetitions: int) -> Path:
+    path.write_text(f"""
+name = "kill"
+repetitions = {repetitions}
+budget = 72_100
+[[tasks]]
+id = "LP-Sphere-v0"
+arguments = {{ dim = 100 }}
+[[tasks]]
+id = "Arm-v0"
+arguments = {{ dim = 100 }}
+[[optimizers]]
+id = "map-elites"
+[[optimizers]]
+id = "cma-mega"
+""")
+    return path
+
+
+@pytest.mark.slow
+def test_ten_kills_at_random_moments_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
+    suite = _suite(tmp_path / "kill.toml", repetitions=8)
+    command = [sys.executable, "-m", "qdbench", "run", "--suite", str(suite), "--jobs", "2", "--out"]
+    subprocess.run([*command, str(tmp_path / "undisturbed")], check=True, timeout=600, capture_output=True)
+    directory = tmp_path / "killed"
+    generator = random.Random(0)
+    seen: dict[Path, tuple[int, int]] = {}
+    for kill in range(10):
+        process = subprocess.Popen(
+            [*command, str(directory)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        time.sleep(generator.uniform(3, 14))
+        # The whole group half of the time, the driver alone (its workers must notice) the other half.
+        if kill % 2:
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+        process.wait()
+        now = identities(directory) if directory.exists() else {}
+        assert {path: now[path] for path in seen} == seen
+        seen = now
+        if kill % 2 == 0:
+            # Orphaned workers finish the trial under way and leave.
+            time.sleep(3)
+            seen = identities(directory) if directory.exists() else {}
+    done = subprocess.run([*command, str(directory)], check=True, timeout=600, capture_output=True, text=True)
+    assert f"{len(seen)} stored already" in " ".join(done.stdout.split())
+    final = identities(directory)
+    assert {path: final[path] for path in seen} == seen
+    assert outcome(directory) == outcome(tmp_path / "undisturbed")
+    assert not [path for path in directory.rglob("*.part")] or all(
+        path.name.startswith(".") for path in directory.rglob("*.part")
+    )
+
+
+def test_one_kill_in_the_middle(tmp_path: Path) -> None:
+    suite = _suite(tmp_path / "kill.toml", repetitions=2)
+    command = [sys.executable, "-m", "qdbench", "run", "--suite", str(suite), "--budget", "7300", "--out"]
+    directory = tmp_path / "killed"
+    process = subprocess.Popen(
+        [*command, str(directory)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 120
+    while not (directory.exists() and len(identities(directory)) >= 2) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    seen = identities(directory)
+    assert 2 <= len(seen) < 8
+    subprocess.run([*command, str(directory)], check=True, timeout=300, capture_output=True)
+    final = identities(directory)
+    assert len(final) == 8
+    assert {path: final[path] for path in seen} == seen

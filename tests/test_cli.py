@@ -1,0 +1,126 @@
+"""The command line, as a user types it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from qdbench.cli import app
+from qdbench.harness import store
+
+OPTIMIZERS = Path(__file__).parent / "harness" / "optimizers.py"
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"})
+
+
+def test_help_and_listings_import_nothing_heavy() -> None:
+    program = """
+import sys
+from typer.testing import CliRunner
+from qdbench.cli import app
+for arguments in (["--help"], ["run", "--help"], ["list", "tasks"], ["list", "optimizers"], ["list", "suites"]):
+    assert CliRunner().invoke(app, arguments).exit_code == 0, arguments
+heavy = sorted({"jax", "equinox", "pandas", "scipy", "matplotlib", "numpy"} & set(sys.modules))
+assert not heavy, heavy
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("tasks", ["Arm-v0", "LP-Rastrigin-v0", "LP-Sphere-v0"]),
+        ("optimizers", ["cma-mega", "map-elites-line", "random-search"]),
+        ("suites", ["dqd", "quick"]),
+    ],
+)
+def test_listings(kind: str, names: list[str]) -> None:
+    result = call("list", kind)
+    assert result.exit_code == 0
+    assert all(name in result.output for name in names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "--suite", "quik"), "no suite 'quik': the suites are dqd, quick"),
+        (("run",), "name a suite"),
+        (("run", "--task", "LP-Spere-v0", "--optimizer", "cma-mega"), "did you mean LP-Sphere-v0"),
+        (("run", "--task", "LP-Sphere-v9", "--optimizer", "cma-mega"), "the versions of 'LP-Sphere' are LP-Sphere-v0"),
+        (("run", "--task", "LP-Sphere-v0", "--optimizer", "cma-meag"), "did you mean cma-mega"),
+        (("run", "--task", "LP-Sphere-v0", "--optimizer", "no_such_module:Me"), "No module named 'no_such_module'"),
+        (("run", "--task", "LP-Sphere-v0", "--optimizer", "nowhere.py:Me"), "there is no file nowhere.py"),
+        (("run", "--task", "LP-Sphere-v0", "--optimizer", f"{OPTIMIZERS}:Me"), "has no attribute 'Me'"),
+        (("leaderboard", "build", "no-such-folder", "--out", "x"), "no-such-folder"),
+        (("verify", "no-such-folder"), "--keep-solutions"),
+    ],
+)
+def test_mistakes_are_answered_with_what_to_do(arguments: tuple[str, ...], message: str) -> None:
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+
+
+def test_run_resume_build_check_compact_and_verify(tmp_path: Path) -> None:
+    results, board, small = tmp_path / "results", tmp_path / "board", tmp_path / "small"
+    common = ("run", "--task", "LP-Sphere-v0", "--budget", "400", "--out", str(results), "--keep-solutions")
+    command = (*common, "--optimizer", "random-search", "--add", f"{OPTIMIZERS}:Sampler", "--repetitions", "2")
+    first = call(*command)
+    assert first.exit_code == 0, first.output
+    assert "4 trials run, 0 stored already, 0 failed" in first.output
+    again = call(*command)
+    assert "0 trials run, 4 stored already, 0 failed" in again.output
+    assert len(list(store.result_paths(results))) == 4
+
+    built = call("leaderboard", "build", str(results), "--out", str(board))
+    assert built.exit_code == 0, built.output
+    assert "random-search" in built.output
+    assert str(board / "index.html") in built.output
+    assert call("leaderboard", "build", str(results), "--out", str(board), "--check").exit_code == 0
+    (board / "board.csv").write_text("changed")
+    checked = call("leaderboard", "build", str(results), "--out", str(board), "--check")
+    assert checked.exit_code == 1
+    assert "board.csv" in checked.output
+
+    verified = call("verify", str(results))
+    assert verified.exit_code == 0, verified.output
+    assert call("leaderboard", "compact", str(results), "--out", str(small)).exit_code == 0
+    assert len(list(store.result_paths(small))) == 4
+    assert call("verify", str(small)).exit_code == 2
+
+
+def test_a_tampered_archive_is_found(tmp_path: Path) -> None:
+    call(
+        "run",
+        "--task",
+        "Arm-v0",
+        "--optimizer",
+        "random-search",
+        "--budget",
+        "72",
+        "--out",
+        str(tmp_path),
+        "--keep-solutions",
+    )
+    (path,) = store.result_paths(tmp_path)
+    result = store.load(path)
+    result.archive.objective[0] += 1
+    store.save_result(tmp_path, result)
+    verified = call("verify", str(tmp_path))
+    assert verified.exit_code == 1
+    assert "no" in verified.output
+
+
+def test_a_failing_optimizer_is_printed_and_the_exit_status_says_so(tmp_path: Path) -> None:
+    result = call(
+        "run", "--task", "Arm-v0", "--optimizer", f"{OPTIMIZERS}:RaisesInAsk", "--budget", "90", "--out", str(tmp_path)
+    )
+    assert result.exit_code == 1
+    assert "my ask is broken" in result.output
