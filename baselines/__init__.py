@@ -5,6 +5,7 @@ Importing this package registers the ids and imports none of the algorithms.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from baselines.published import published_hyperparameters
@@ -45,11 +46,19 @@ def make(id: str, spec: TaskSpec, **hyperparameters: Any) -> Optimizer:
     Raises:
         UnknownNameError: If there is no such id (with the nearest ones).
         TypeError: If a hyperparameter does not exist (with those that do).
+        ValueError: If a hyperparameter is not a finite number or a size not a positive integer, or if the optimizer
+            needs gradients and the task has none.
     """
     factory, bound = OPTIMIZERS.resolve(id)
     check_names(f"optimizer {id!r}", factory, hyperparameters, hidden={"spec", *bound})
+    settings = {**bound, **published_hyperparameters(id, spec), **hyperparameters}
+    for name, value in settings.items():
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            raise ValueError(f"optimizer {id!r}: {name} must be a finite number, but it is {value!r}")
     from qdbench.protocols import precision_of
 
     with precision_of(spec):
-        optimizer: Optimizer = factory(spec, **{**bound, **published_hyperparameters(id, spec), **hyperparameters})
+        optimizer: Optimizer = factory(spec, **settings)
+    if not spec.differentiable and any(batch.gradients for batch in optimizer.iteration):
+        raise ValueError(f"optimizer {id!r} needs gradients, but task {spec.id} is not differentiable")
     return optimizer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal
 
@@ -26,9 +27,13 @@ def check_names(
 
 def check_dim(id: str, dim: Any, low: int = 1) -> int:
     """Returns a dimension, an integer of at least ``low``, or raises ValueError."""
-    if isinstance(dim, bool) or not isinstance(dim, int) or dim < low:
+    try:
+        number = 0 if isinstance(dim, bool) else operator.index(dim)
+    except TypeError:
+        number = 0
+    if number < low:
         raise ValueError(f"{id}: dim must be an integer of at least {low}, but it is {dim!r}")
-    return dim
+    return number
 
 
 def check_precision(id: str, precision: Any) -> Literal["float32", "float64"]:

@@ -60,6 +60,10 @@ class Batch:
     size: int
     gradients: bool = False
 
+    def __post_init__(self) -> None:
+        if isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 1:
+            raise ValueError(f"batch {self.name!r}: the size must be an integer of at least 1, but it is {self.size!r}")
+
 
 class Task(eqx.Module):
     """A pure, batched evaluation function with a spec. Subclasses implement ``_evaluate`` and nothing else."""
@@ -84,7 +88,7 @@ class Task(eqx.Module):
         if isinstance(solutions, jax.core.Tracer):
             return self._evaluate(key, solutions, gradients)
         with precision_of(self.spec):
-            return self._evaluate(key, jnp.asarray(solutions, self.spec.precision), gradients)
+            return self._evaluate(key, jnp.asarray(solutions), gradients)
 
     @abc.abstractmethod
     def _evaluate(self, key: Key[Array, ""] | None, solutions: Array, gradients: bool) -> Evaluation:
@@ -146,10 +150,10 @@ def precision_of(spec: TaskSpec) -> Any:
 
 
 def check_solutions(spec: TaskSpec, solutions: Any) -> Any:
-    """Returns the solutions as an array, or says what is wrong with them.
+    """Returns the solutions as an array in the task's precision (a traced one as it is), or says what is wrong.
 
     Raises:
-        ValueError: If the shape is not ``(batch, dim)`` or a value is NaN or infinite.
+        ValueError: If the shape is not ``(batch, dim)``, or a value is NaN, infinite or too large for the precision.
         TypeError: If they are not real numbers.
     """
     name = spec.id or "the task"
@@ -162,10 +166,14 @@ def check_solutions(spec: TaskSpec, solutions: Any) -> Any:
             raise TypeError(f"{name}: solutions must be real numbers, but their dtype is {solutions.dtype}")
     if len(shape) != 2 or shape[1] != spec.dim or shape[0] < 1:
         raise ValueError(f"{name}: solutions must have shape (batch, {spec.dim}), but theirs is {tuple(shape)}")
-    if isinstance(solutions, np.ndarray) and not np.isfinite(solutions).all():
-        bad = np.argwhere(~np.isfinite(solutions))
+    if not isinstance(solutions, np.ndarray):
+        return solutions
+    with np.errstate(over="ignore"):
+        rounded = solutions.astype(spec.precision)
+    if not np.isfinite(rounded).all():
+        bad = np.argwhere(~np.isfinite(rounded))
         raise ValueError(
-            f"{name}: solutions must be finite, but {len(bad)} of {solutions.size} values are not "
-            f"(the first is {solutions[tuple(bad[0])]} at row {bad[0][0]}, parameter {bad[0][1]})"
+            f"{name}: solutions must be finite {spec.precision} numbers, but {len(bad)} of {rounded.size} values are "
+            f"not (the first is {solutions[tuple(bad[0])]} at row {bad[0][0]}, parameter {bad[0][1]})"
         )
-    return solutions
+    return rounded

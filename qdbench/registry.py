@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_TASK_ID = re.compile(r"^(?P<name>[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*)-v(?P<version>\d+)$")
-_OPTIMIZER_ID = re.compile(r"^[a-z0-9]+(?:-[a-z0-9]+)*$")
+_TASK_ID = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*-v(?:0|[1-9][0-9]*)")
+_OPTIMIZER_ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_VERSION = re.compile(r"-v[0-9]+$")
 
 
 class UnknownNameError(KeyError):
@@ -45,11 +46,11 @@ class Registry:
         Raises:
             ValueError: If the id is malformed or taken, or the entry point is not ``"module:attribute"``.
         """
-        if not self._pattern.match(id):
+        if not self._pattern.fullmatch(id):
             raise ValueError(f"{self.kind} id {id!r} is malformed: it should look like {self._example!r}")
         if id in self._entries:
             raise ValueError(f"{self.kind} id {id!r} is registered already, for {self._entries[id].entry_point!r}")
-        if entry_point.count(":") != 1:
+        if entry_point.count(":") != 1 or not all(entry_point.split(":")):
             raise ValueError(f"{self.kind} {id!r}: the entry point {entry_point!r} should be 'module:attribute'")
         self._entries[id] = Entry(id, entry_point, dict(arguments), summary)
 
@@ -76,14 +77,16 @@ class Registry:
 
     def _unknown(self, id: str) -> str:
         listing = f"`qdbench list {self.kind}s` shows all"
-        name = id.rsplit("-v", 1)[0]
-        versions = [other for other in self._entries if other.rsplit("-v", 1)[0] == name and other != name]
+        name = _VERSION.sub("", id)
+        versions = sorted(
+            other for other in self._entries if _VERSION.search(other) and _VERSION.sub("", other) == name
+        )
         if versions:
-            return f"no {self.kind} {id!r}; the versions of {name!r} are {', '.join(sorted(versions))} ({listing})"
+            return f"no {self.kind} {id!r}; the versions of {name!r} are {', '.join(versions)} ({listing})"
         folded = {other.lower(): other for other in self._entries}
         close = difflib.get_close_matches(id.lower(), folded, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(folded[match] for match in close)}? " if close else ""
-        return f"no {self.kind} {id!r}; {hint}({listing})"
+        hint = f"; did you mean {' or '.join(folded[match] for match in close)}?" if close else ""
+        return f"no {self.kind} {id!r}{hint} ({listing})"
 
 
 def load(entry_point: str) -> Any:

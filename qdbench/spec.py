@@ -10,8 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 JsonScalar = str | int | float | bool | None
 
 
+def _check_interval(name: str, low: float, high: float) -> None:
+    if not low < high:
+        raise ValueError(f"{name}: the interval [{low}, {high}] is empty")
+
+
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Measure(_Frozen):
@@ -27,8 +32,7 @@ class Measure(_Frozen):
 
     @model_validator(mode="after")
     def _interval(self) -> Measure:
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
-            raise ValueError(f"measure {self.name!r}: the interval [{self.low}, {self.high}] is empty or not finite")
+        _check_interval(f"measure {self.name!r}", self.low, self.high)
         return self
 
 
@@ -40,6 +44,13 @@ class Start(_Frozen):
     scale: float = 1.0
     low: float = 0.0
     high: float = 1.0
+
+    @model_validator(mode="after")
+    def _possible(self) -> Start:
+        _check_interval("start", self.low, self.high)
+        if self.scale < 0:
+            raise ValueError(f"start: the scale {self.scale} is negative")
+        return self
 
 
 class TaskSpec(_Frozen):
@@ -69,7 +80,7 @@ class TaskSpec(_Frozen):
     arguments: dict[str, JsonScalar] = Field(default_factory=dict)
     family: str
     summary: str = ""
-    dim: int = Field(ge=1)
+    dim: int = Field(ge=1, strict=True)
     measures: tuple[Measure, ...] = ()
     archive_shape: tuple[int, ...] = ()
     objective_range: tuple[float, float]
@@ -92,6 +103,9 @@ class TaskSpec(_Frozen):
             )
         if any(size < 1 for size in self.archive_shape):
             raise ValueError(f"{self.id}: every entry of archive_shape {self.archive_shape} must be at least 1")
+        _check_interval(f"{self.id}: objective_range", *self.objective_range)
+        if self.solution_bounds is not None:
+            _check_interval(f"{self.id}: solution_bounds", *self.solution_bounds)
         return self
 
     def __hash__(self) -> int:

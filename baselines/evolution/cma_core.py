@@ -148,6 +148,46 @@ def update_covariance(
     return decay(rate, h_sigma) * covariance + rate.c_1 * jnp.outer(p_c, p_c) + rate.c_mu * rank_mu
 
 
+def active_update(
+    updated: Float[Array, "n n"],
+    previous: Float[Array, "n n"],
+    factors: Factors,
+    rate: Rates,
+    rank: Array,
+    steps: Float[Array, "batch n"],
+) -> Float[Array, "n n"]:
+    r"""Adds what the worse half of the batch says (active CMA-ES): variance is taken out of its directions.
+
+    .. math::
+        C \leftarrow C' + c_\mu \sum_i w_i^- \left( \frac{n}{|C^{-1/2} y_i|^2} y_i y_i^T - C \right), \qquad
+        w_i^- \propto \min(0, \ln \frac{\lambda + 1}{2} - \ln i),
+
+    with the weights' sum bounded as in hansen2016tutorial (equations 50 to 53), which keeps C positive definite.
+    The QD algorithms here do without it, as published; CMA-ES proper uses it.
+
+    Args:
+        updated: C', from :func:`update_covariance`.
+        previous: C, from which the steps were sampled.
+        factors: The decomposition of C.
+        rate: The learning rates of the positive weights.
+        rank: The place of every solution, 0 for the best.
+        steps: ``(batch, n)``.
+    """
+    batch, dim = steps.shape
+    raw = jnp.minimum(0, jnp.log((batch + 1) / 2) - jnp.log(rank.astype(steps.dtype) + 1))
+    total = -raw.sum()
+    mu_eff = total * total / jnp.sum(raw * raw)
+    bound = jnp.minimum(
+        jnp.minimum(1 + rate.c_1 / rate.c_mu, 1 + 2 * mu_eff / (rate.mu_eff + 2)),
+        (1 - rate.c_1 - rate.c_mu) / (dim * rate.c_mu),
+    )
+    weights = raw * (bound / total)
+    coordinates = jnp.matmul(steps, factors.axes.T, precision=lax.Precision.HIGHEST) / factors.scales
+    scaled = weights * dim / jnp.sum(coordinates * coordinates, axis=1)
+    rank_mu = jnp.matmul((scaled[:, None] * steps).T, steps, precision=lax.Precision.HIGHEST)
+    return updated + rate.c_mu * (rank_mu + bound * previous)
+
+
 def decompose(covariance: Float[Array, "n n"]) -> Factors:
     """The eigendecomposition; eigenvalues are taken as absolute values, as rounding can make one negative."""
     eigenvectors, eigenvalues = lax.linalg.eigh((covariance + covariance.T) / 2, symmetrize_input=False)

@@ -77,7 +77,7 @@ def run(
 
     for asked in batches:
         try:
-            solutions = np.array(check_solutions(spec, asked.solutions), dtype=spec.precision)
+            solutions = check_solutions(spec, asked.solutions)
         except (ValueError, TypeError) as error:
             raise TrialError(f"optimizer {name!r} asked for something that cannot be evaluated: {error}") from error
         if evaluations + len(solutions) > budget:

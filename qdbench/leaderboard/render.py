@@ -15,7 +15,7 @@ from qdbench.leaderboard.board import Board
 from qdbench.leaderboard.tables import Cell, Column, Table
 
 REBUILD = "qdbench leaderboard build RESULTS --out BOARD"
-CHECK = "qdbench leaderboard check RESULTS BOARD"
+CHECK = "qdbench leaderboard build RESULTS --out BOARD --check"
 RANKING_NOTE = (
     "The mean rank is the mean over the tasks of the rank by the mean of the task's ranking metric: 1 is best, and "
     "equal means share the mean of their ranks. Only optimizers with a result on every task take a place."

@@ -69,7 +69,8 @@ def make(id: str, dim: int = 1000, precision: str = "float32") -> Arm:
     Raises:
         ValueError: If an argument has another value.
     """
-    reach = float(check_dim(id, dim))
+    dim = check_dim(id, dim)
+    reach = float(dim)
     spec = TaskSpec(
         id=id,
         arguments={"dim": dim, "precision": check_precision(id, precision)},

@@ -94,7 +94,7 @@ def make(id: str, function: str, dim: int = 1000, precision: str = "float32") ->
     Raises:
         ValueError: If an argument has another value.
     """
-    check_dim(id, dim, low=2)
+    dim = check_dim(id, dim, low=2)
     half = dim // 2
     spec = TaskSpec(
         id=id,

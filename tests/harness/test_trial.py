@@ -131,8 +131,8 @@ def test_an_optimizer_cannot_change_its_score(task: qdbench.Task) -> None:
     [
         (optimizers.RaisesInAsk, r"raised in ask\(\): RuntimeError: my ask is broken"),
         (optimizers.RaisesInTell, r"raised in tell\(\): RuntimeError: my tell is broken"),
-        (optimizers.AsksNaN, r"solutions must be finite, but 1 of 200 values .* row 3, parameter 1"),
-        (optimizers.AsksInfinity, r"solutions must be finite, but 200 of 200 values"),
+        (optimizers.AsksNaN, r"solutions must be finite float32 numbers, but 1 of 200 values .* row 3, parameter 1"),
+        (optimizers.AsksInfinity, r"solutions must be finite float32 numbers, but 200 of 200 values"),
         (optimizers.AsksWrongShape, r"shape \(batch, 10\), but theirs is \(4, 11\)"),
         (optimizers.AsksText, r"must be real numbers"),
     ],

@@ -1,0 +1,67 @@
+"""The tasks of fontaine2021dqd in NumPy float64, coordinate by coordinate where that is clearer."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Values(NamedTuple):
+    """Objective (batch,), measures (batch, 2), gradient (batch, n) and Jacobian (batch, 2, n)."""
+
+    objective: np.ndarray
+    measures: np.ndarray
+    objective_gradient: np.ndarray
+    measures_jacobian: np.ndarray
+
+
+def linear_projection(function: str, theta: np.ndarray) -> Values:
+    """LP: f = 100 (1 - F / F(-5.12)); measures are sums over the halves of x inside +-5.12 and 5.12 / x outside."""
+    theta = np.asarray(theta, np.float64)
+    n = theta.shape[1]
+
+    def raw(d: np.ndarray) -> np.ndarray:
+        if function == "sphere":
+            return (d**2).sum(axis=1)
+        return 10 * n + (d**2 - 10 * np.cos(2 * np.pi * d)).sum(axis=1)
+
+    d = theta - 0.4 * 5.12
+    raw_gradient = 2 * d if function == "sphere" else 2 * d + 20 * np.pi * np.sin(2 * np.pi * d)
+    worst = raw(np.full((1, n), -5.12 - 0.4 * 5.12))[0]
+
+    clipped, slope = theta.copy(), np.ones_like(theta)
+    beyond = (theta > 5.12) | (theta < -5.12)
+    clipped[beyond] = 5.12 / theta[beyond]
+    slope[beyond] = -5.12 / theta[beyond] ** 2
+
+    halves = np.zeros((2, n))
+    halves[0, : n // 2] = 1
+    halves[1, n // 2 :] = 1
+    return Values(
+        100 * (1 - raw(d) / worst), clipped @ halves.T, -100 / worst * raw_gradient, slope[:, None, :] * halves[None]
+    )
+
+
+def arm(theta: np.ndarray) -> Values:
+    """The arm: f = 100 (1 - Var(theta)), measures are the end effector's position, links of length 1."""
+    theta = np.asarray(theta, np.float64)
+    batch, n = theta.shape
+    objective, measures = np.zeros(batch), np.zeros((batch, 2))
+    gradient, jacobian = np.zeros((batch, n)), np.zeros((batch, 2, n))
+    for row in range(batch):
+        mean = theta[row].sum() / n
+        objective[row] = 100 * (1 - ((theta[row] - mean) ** 2).sum() / n)
+        gradient[row] = -200 * (theta[row] - mean) / n
+        angle = np.cumsum(theta[row])
+        measures[row] = np.cos(angle).sum(), np.sin(angle).sum()
+        for i in range(n):
+            jacobian[row, :, i] = -np.sin(angle[i:]).sum(), np.cos(angle[i:]).sum()
+    return Values(objective, measures, gradient, jacobian)
+
+
+def evaluate(id: str, theta: np.ndarray) -> Values:
+    """The reference of a task by its registered id."""
+    if id == "Arm-v0":
+        return arm(theta)
+    return linear_projection({"LP-Sphere-v0": "sphere", "LP-Rastrigin-v0": "rastrigin"}[id], theta)

@@ -1,0 +1,173 @@
+"""Registries, the front door, and what importing it must not cost."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import baselines
+import qdbench
+from qdbench.registry import OPTIMIZERS, TASKS, Registry, UnknownNameError, load
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def registry() -> Registry:
+    result = Registry("task", TASKS._pattern, "LP-Sphere-v0")
+    for id in ("LP-Sphere-v0", "LP-Sphere-v2", "Arm-v0"):
+        result.register(id, "json:loads", summary="a summary", size=3)
+    return result
+
+
+@pytest.mark.parametrize(
+    "id", ["LP-Sphere", "lp sphere-v0", "-v0", "LP-Sphere-v", "LP--Sphere-v0", "LP-Sphere-v0-", "", "0-v0"]
+)
+def test_malformed_task_ids(registry: Registry, id: str) -> None:
+    with pytest.raises(ValueError, match=rf"task id {re.escape(repr(id))} is malformed: .*'LP-Sphere-v0'"):
+        registry.register(id, "json:loads")
+    assert id not in registry
+
+
+@pytest.mark.parametrize("id", ["CMA-ME", "cma_me", "-me", "me-", "", "cma me"])
+def test_malformed_optimizer_ids(id: str) -> None:
+    with pytest.raises(ValueError, match=r"optimizer id .* is malformed"):
+        Registry("optimizer", OPTIMIZERS._pattern, "cma-mega").register(id, "json:loads")
+
+
+@pytest.mark.parametrize("entry_point", ["json", "json.loads", "a:b:c", ""])
+def test_malformed_entry_points(registry: Registry, entry_point: str) -> None:
+    with pytest.raises(ValueError, match="module:attribute"):
+        registry.register("New-v0", entry_point)
+    assert "New-v0" not in registry
+
+
+def test_duplicates_name_who_was_first(registry: Registry) -> None:
+    with pytest.raises(ValueError, match=r"'Arm-v0' is registered already, for 'json:loads'"):
+        registry.register("Arm-v0", "json:dumps")
+
+
+def test_resolve_gives_the_factory_and_its_arguments(registry: Registry) -> None:
+    factory, arguments = registry.resolve("Arm-v0")
+    assert factory is json.loads
+    assert arguments == {"size": 3}
+    arguments["size"] = 4
+    assert registry.resolve("Arm-v0")[1] == {"size": 3}
+    assert registry.entry("Arm-v0").summary == "a summary"
+    assert [entry.id for entry in registry] == ["Arm-v0", "LP-Sphere-v0", "LP-Sphere-v2"]
+
+
+@pytest.mark.parametrize(
+    ("id", "hint"),
+    [
+        ("LP-Sphere-v1", r"no task 'LP-Sphere-v1'; the versions of 'LP-Sphere' are LP-Sphere-v0, LP-Sphere-v2"),
+        ("LP-Sphere", r"the versions of 'LP-Sphere' are"),
+        ("lp-sphere-v0", r"did you mean LP-Sphere-v0 or"),
+        ("LPSphere-v0", r"did you mean LP-Sphere-v0"),
+        ("arm-v0", r"did you mean Arm-v0"),
+    ],
+)
+def test_unknown_names_suggest(registry: Registry, id: str, hint: str) -> None:
+    with pytest.raises(UnknownNameError, match=hint) as error:
+        registry.entry(id)
+    assert "`qdbench list tasks` shows all" in str(error.value)
+    assert isinstance(error.value, KeyError)
+
+
+def test_nothing_near_is_said_plainly(registry: Registry) -> None:
+    with pytest.raises(UnknownNameError) as error:
+        registry.entry("zzzzqqqq")
+    assert str(error.value) == "no task 'zzzzqqqq' (`qdbench list tasks` shows all)"
+
+
+@pytest.mark.parametrize("entry_point", ["json", ":loads", "json:", ""])
+def test_load_wants_module_and_attribute(entry_point: str) -> None:
+    with pytest.raises(ValueError, match="should be 'module:attribute'"):
+        load(entry_point)
+
+
+def test_load_says_what_is_missing() -> None:
+    with pytest.raises(ImportError, match="module 'json' has no attribute 'nothing'"):
+        load("json:nothing")
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+        load("no_such_module:nothing")
+
+
+def test_every_registered_thing_resolves() -> None:
+    for table in (TASKS, OPTIMIZERS):
+        entries = list(table)
+        assert entries
+        for entry in entries:
+            factory, _ = table.resolve(entry.id)
+            assert callable(factory)
+            assert entry.summary
+
+
+def test_make_and_its_errors() -> None:
+    assert qdbench.make("Arm-v0", dim=5).spec.dim == 5
+    with pytest.raises(UnknownNameError, match="did you mean LP-Sphere-v0"):
+        qdbench.make("LP-Spher-v0")
+    with pytest.raises(UnknownNameError, match="did you mean cma-mega"):
+        baselines.make("cma-mgea", qdbench.make("Arm-v0", dim=5).spec)
+    with pytest.raises(TypeError, match=r"task 'Arm-v0' has no argument dims, joints; it has dim, precision"):
+        qdbench.make("Arm-v0", joints=5, dims=2)
+    # What is bound at registration is not the caller's to give.
+    with pytest.raises(TypeError, match="has no argument function; it has dim, precision"):
+        qdbench.make("LP-Sphere-v0", function="rastrigin")
+
+
+def test_register_a_task_of_ones_own() -> None:
+    id = "Test-LP-v7"
+    qdbench.register(id, "qdbench.tasks.linear_projection:make", summary="mine", function="sphere")
+    try:
+        assert id in qdbench.list_tasks()
+        assert qdbench.make(id, dim=4).spec.id == id
+    finally:
+        del TASKS._entries[id]
+
+
+def test_attributes_of_the_package() -> None:
+    assert set(qdbench.__all__) == set(dir(qdbench))
+    for name in qdbench.__all__:
+        assert getattr(qdbench, name) is not None
+    with pytest.raises(AttributeError, match="module 'qdbench' has no attribute 'nothing'"):
+        qdbench.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import qdbench",
+        "import baselines",
+        "import qdbench; assert qdbench.list_tasks()",
+        "import qdbench.registry, qdbench.spec",
+    ],
+)
+def test_imports_nothing_heavy(statement: str) -> None:
+    heavy = "{'jax', 'jaxlib', 'equinox', 'pandas', 'scipy', 'matplotlib', 'numpy', 'optax', 'statsmodels'}"
+    code = f"{statement}; import sys; print(*sorted({heavy} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == ""
+
+
+def test_values_of_wrong_types_are_explained_to_users() -> None:
+    """Without the run-time type checks of these tests, which would be faster to complain."""
+    code = """
+import qdbench
+for id in qdbench.list_tasks():
+    for dim in (2.5, "10", None, True):
+        try:
+            qdbench.make(id, dim=dim)
+        except ValueError as error:
+            assert f"{id}: dim must be an integer of at least" in str(error) and repr(dim) in str(error), error
+        else:
+            raise SystemExit(f"{id} was made with dim={dim!r}")
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert result.returncode == 0, result.stderr + result.stdout
