@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Key
 
 from baselines.evolution import cma_core, lazy_covariance
 from qdbench.archive import Archive, empty, improvement_rank, insert, sample_solutions
+from qdbench.numerics import weighted_sum
 from qdbench.protocols import Batch, Evaluation, Optimizer
 from qdbench.random import normal
 from qdbench.spec import TaskSpec
@@ -74,7 +75,7 @@ class CmaMe(Optimizer):
         weights = cma_core.weights_by_rank(rank, entered, self.spec.precision)
         rate = cma_core.rates(weights, self.spec.dim)
         steps = (solutions - state.paths.mean) / state.paths.sigma
-        mean_step = weights @ steps
+        mean_step = weighted_sum(weights, steps)
         whitened = lazy_covariance.whitened(state.covariance, mean_step)
         paths, h_sigma = cma_core.update_paths(state.paths, rate, mean_step, whitened)
 

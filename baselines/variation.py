@@ -8,7 +8,8 @@ import equinox as eqx
 from jaxtyping import Array, Float, Key
 
 from qdbench.archive import Archive, sample_solutions
-from qdbench.random import derive, normal
+from qdbench.numerics import materialize
+from qdbench.random import add_normal, derive, normal
 
 
 class Variation(eqx.Module):
@@ -26,9 +27,8 @@ class Gaussian(Variation):
 
     def __call__(self, key: Key[Array, ""], archive: Archive, count: int) -> Float[Array, "count dim"]:
         """Returns ``count`` offspring."""
-        parent_key, noise_key = derive(key, 0), derive(key, 1)
-        parents = sample_solutions(parent_key, archive, count)
-        return parents + self.sigma * normal(noise_key, parents.shape, archive.spec.precision)
+        parents = sample_solutions(derive(key, 0), archive, count)
+        return add_normal(derive(key, 1), parents, self.sigma)
 
 
 class IsoLine(Variation):
@@ -42,10 +42,7 @@ class IsoLine(Variation):
 
     def __call__(self, key: Key[Array, ""], archive: Archive, count: int) -> Float[Array, "count dim"]:
         """Returns ``count`` offspring."""
-        parent_key, iso_key, line_key = derive(key, 0), derive(key, 1), derive(key, 2)
-        pairs = sample_solutions(parent_key, archive, 2 * count)
+        pairs = sample_solutions(derive(key, 0), archive, 2 * count)
         first, second = pairs[:count], pairs[count:]
-        precision = archive.spec.precision
-        iso = self.iso_sigma * normal(iso_key, first.shape, precision)
-        line = self.line_sigma * normal(line_key, (count, 1), precision)
-        return first + iso + line * (second - first)
+        (line,) = materialize(self.line_sigma * normal(derive(key, 2), (count, 1), archive.spec.precision))
+        return add_normal(derive(key, 1), first + line * (second - first), self.iso_sigma)

@@ -11,8 +11,10 @@ from typing import NamedTuple
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from qdbench.numerics import materialize
 from qdbench.random import integers
 from qdbench.spec import TaskSpec
 
@@ -95,11 +97,13 @@ def insert(
     target = jnp.where(winner, cells, spec.cells)
     first = winner & new
     slot = jnp.where(first, archive.size + jnp.cumsum(first, dtype=jnp.int32) - 1, spec.cells)
-    has_solutions = archive.solutions.shape[0] > 0
+    kept = archive.solutions
+    if kept.shape[0] > 0:
+        kept = _write_rows(kept, solutions, cells, winner)
     inserted = Archive(
         objective=archive.objective.at[target].set(objective, mode="drop"),
         measures=archive.measures.at[target].set(measures, mode="drop"),
-        solutions=archive.solutions.at[target].set(solutions, mode="drop") if has_solutions else archive.solutions,
+        solutions=kept,
         occupied=archive.occupied.at[slot].set(cells, mode="drop"),
         size=archive.size + first.sum(dtype=jnp.int32),
         spec=spec,
@@ -111,7 +115,9 @@ def insert(
 
 def sample_cells(key: Key[Array, ""], archive: Archive, count: int) -> Int[Array, " count"]:
     """Uniformly random occupied cells, with replacement."""
-    return archive.occupied[integers(key, count, jnp.maximum(archive.size, 1))]
+    cells = archive.occupied[integers(key, count, jnp.maximum(archive.size, 1))]
+    # The compiler would fuse the draw into what reads the rows, and draw again for every number of a row.
+    return materialize(cells)[0]
 
 
 def sample_solutions(key: Key[Array, ""], archive: Archive, count: int) -> Float[Array, "count dim"]:
@@ -145,6 +151,24 @@ def improvement_rank(insertion: Insertion) -> Int[Array, " batch"]:
     equal = value[None, :] == value[:, None]
     ahead = above | (same_status & (larger | (equal & later)))
     return ahead.sum(axis=1, dtype=jnp.int32)
+
+
+def _write_rows(
+    kept: Float[Array, "rows dim"],
+    solutions: Float[Array, "batch dim"],
+    cells: Int[Array, " batch"],
+    winner: Bool[Array, " batch"],
+) -> Float[Array, "rows dim"]:
+    """Writes the winners' solutions to their cells."""
+    # Row by row and winners only: a scatter goes through every number of the batch even if it drops most rows.
+    order = jnp.argsort(~winner)
+
+    def write(place: Array, kept: Array) -> Array:
+        row = lax.dynamic_index_in_dim(solutions, order[place], keepdims=False)
+        return lax.dynamic_update_index_in_dim(kept, row, cells[order[place]], 0)
+
+    result: Array = lax.fori_loop(0, winner.sum(dtype=jnp.int32), write, kept)
+    return result
 
 
 def _beaten(cells: Int[Array, " batch"], objective: Float[Array, " batch"]) -> Bool[Array, " batch"]:

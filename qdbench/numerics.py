@@ -25,6 +25,15 @@ def row_sum(values: Float[Array, "... n"]) -> Float[Array, ...]:
     return jnp.matmul(values, ones, precision=lax.Precision.HIGHEST)
 
 
+def weighted_sum(weights: Float[Array, " batch"], rows: Float[Array, "batch n"]) -> Float[Array, " n"]:
+    """The weighted sum of rows, ``weights @ rows``.
+
+    Computed twice over, because the CPU's kernel for a product of matrices is ten times as fast as the one for a vector
+    times a matrix (here 2.7 against 27 microseconds for 36 x 1000).
+    """
+    return jnp.matmul(jnp.stack([weights, weights]), rows, precision=lax.Precision.HIGHEST)[0]
+
+
 def row_cumsum(values: Float[Array, "batch n"]) -> Float[Array, "batch n"]:
     """Running sums along the last axis, by blocks of 40 as products with a triangular matrix."""
     batch, n = values.shape

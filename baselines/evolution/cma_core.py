@@ -27,6 +27,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
+from qdbench.numerics import weighted_sum
+
 CONDITION_LIMIT = 1e14
 STEP_LIMIT = 1e-11
 FLAT_LIMIT = 1e-12
@@ -203,7 +205,7 @@ def transform(factors: Factors, normals: Float[Array, "batch n"]) -> Float[Array
 def whiten(factors: Factors, step: Float[Array, " n"]) -> Float[Array, " n"]:
     """``C^(-1/2) step``."""
     coordinates = jnp.matmul(factors.axes, step, precision=lax.Precision.HIGHEST)
-    return jnp.matmul(coordinates / factors.scales, factors.axes, precision=lax.Precision.HIGHEST)
+    return weighted_sum(coordinates / factors.scales, factors.axes)
 
 
 def should_stop(
