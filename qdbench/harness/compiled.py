@@ -130,12 +130,13 @@ def _advance_batches(
     task: Task, optimizer: Optimizer, keys: Keys, carry: Carry, batches: tuple[Batch, ...], iteration: int | Array
 ) -> Carry:
     state, score = carry
+    evaluated = []
     for index, batch in enumerate(batches):
         solutions, state = optimizer.ask(keys.of_ask(iteration, index), state, batch)
         evaluation = task.evaluate(keys.of_evaluation(iteration, index), solutions, gradients=batch.gradients)
         state = optimizer.tell(keys.of_tell(iteration, index), state, batch, solutions, evaluation)
-        score = scoring.record(score, solutions, evaluation)
-    return state, score
+        evaluated.append((solutions, evaluation))
+    return state, scoring.record(score, evaluated) if evaluated else score
 
 
 def _start(task: Task, optimizer: Optimizer, keys: Keys, *, keep_solutions: bool) -> tuple[Carry, scoring.Metrics]:

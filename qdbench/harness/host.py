@@ -176,4 +176,4 @@ def _checked(spec: TaskSpec, evaluation: Evaluation, solutions: np.ndarray) -> E
 
 @functools.partial(jax.jit, donate_argnums=0)
 def _record(score: scoring.Score, solutions: Array, objective: Array, measures: Array) -> scoring.Score:
-    return scoring.record(score, solutions, Evaluation(objective, measures))
+    return scoring.record(score, [(solutions, Evaluation(objective, measures))])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import equinox as eqx
@@ -36,13 +37,20 @@ def start(spec: TaskSpec, keep_solutions: bool) -> Score:
     return Score(archive.empty(spec, keep_solutions), jnp.full((), -jnp.inf, spec.precision), jnp.zeros((), jnp.int32))
 
 
-def record(score: Score, solutions: Float[Array, "batch dim"], evaluation: Evaluation) -> Score:
-    """Inserts what was evaluated and counts the rows with a solution, objective or measure that is not finite."""
-    objective, measures = evaluation.objective, evaluation.measures
-    # The same call as an optimizer's own insertion, so that the compiler shares what both compute.
+def record(score: Score, batches: Sequence[tuple[Float[Array, "_ dim"], Evaluation]]) -> Score:
+    """Inserts what was evaluated and counts the rows with a solution, objective or measure that is not finite.
+
+    Several batches are inserted as one: the archive is the same as after one insertion each, since either way a cell
+    keeps its best solution and the earliest among equals.
+    """
+    objective = jnp.concatenate([evaluation.objective for _, evaluation in batches])
+    measures = jnp.concatenate([evaluation.measures for _, evaluation in batches])
+    keeps = score.archive.solutions.shape[0] > 0
+    solutions = jnp.concatenate([rows for rows, _ in batches]) if keeps else jnp.zeros((len(objective), 0))
     updated, _ = archive.insert(score.archive, solutions, objective, measures)
     # Zero times a row is NaN exactly if a parameter is not finite, and the product costs one pass over the batch.
-    finite = jnp.isfinite(objective) & jnp.isfinite(measures).all(axis=1) & (row_sum(solutions * 0) == 0)
+    zeros = jnp.concatenate([row_sum(rows * 0) for rows, _ in batches])
+    finite = jnp.isfinite(objective) & jnp.isfinite(measures).all(axis=1) & (zeros == 0)
     return Score(
         updated,
         jnp.maximum(score.best_objective, jnp.where(finite, objective, -jnp.inf).max()),
