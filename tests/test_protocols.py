@@ -43,10 +43,17 @@ def make_task(**changes: Any) -> Sum:
         elements=st.integers(0, 100),
     )
 )
-def test_any_real_array_of_the_right_shape_passes_unchanged(solutions: np.ndarray) -> None:
+def test_any_real_array_of_the_right_shape_passes_in_the_task_s_precision(solutions: np.ndarray) -> None:
     checked = check_solutions(make_spec(), solutions)
-    assert checked.dtype == solutions.dtype
-    np.testing.assert_array_equal(checked, solutions)
+    assert checked.dtype == make_spec().precision
+    np.testing.assert_array_equal(checked, solutions.astype(make_spec().precision))
+
+
+def test_a_number_beyond_the_task_s_precision_is_refused() -> None:
+    solutions = np.zeros((2, 3))
+    solutions[1, 2] = 1e300
+    with pytest.raises(ValueError, match=r"must be finite float32 numbers.*1e\+300 at row 1, parameter 2"):
+        check_solutions(make_spec(), solutions)
 
 
 @given(

@@ -26,7 +26,7 @@ def registry() -> Registry:
 
 
 @pytest.mark.parametrize(
-    "id", ["LP-Sphere", "lp sphere-v0", "-v0", "LP-Sphere-v", "LP--Sphere-v0", "LP-Sphere-v0-", "", "0-v0"]
+    "id", ["LP-Sphere", "lp sphere-v0", "-v0", "LP-Sphere-v", "LP--Sphere-v0", "LP-Sphere-v0-", "", "0-v0", "A-v0\n", "A-v00", "A-v٣"]
 )
 def test_malformed_task_ids(registry: Registry, id: str) -> None:
     with pytest.raises(ValueError, match=rf"task id {re.escape(repr(id))} is malformed: .*'LP-Sphere-v0'"):
@@ -40,7 +40,7 @@ def test_malformed_optimizer_ids(id: str) -> None:
         Registry("optimizer", OPTIMIZERS._pattern, "cma-mega").register(id, "json:loads")
 
 
-@pytest.mark.parametrize("entry_point", ["json", "json.loads", "a:b:c", ""])
+@pytest.mark.parametrize("entry_point", ["json", "json.loads", "a:b:c", "", "json:", ":loads"])
 def test_malformed_entry_points(registry: Registry, entry_point: str) -> None:
     with pytest.raises(ValueError, match="module:attribute"):
         registry.register("New-v0", entry_point)
