@@ -47,15 +47,13 @@ def integers(key: Key[Array, ""], count: int, bound: Int[Array, ""]) -> Int[Arra
 def normal(key: Key[Array, ""], shape: tuple[int, ...], dtype: str = "float32") -> Float[Array, ...]:
     """Independent N(0, 1) numbers.
 
-    In float32: the Threefry-2x32 block cipher with 20 rounds (Salmon et al. 2011, as JAX uses it) over a counter,
-    followed by the Box-Muller transform, some five times faster on a CPU than ``jax.random.normal``: the rounds are
-    one fused loop, both words of a block are used, and the transform's functions are our own polynomials. The radius
-    has 23 random bits, so no number exceeds 5.65. In float64 it is ``jax.random.normal``.
+    The Threefry-2x32 block cipher with 20 rounds (Salmon et al. 2011, as JAX uses it) over a counter, followed by the
+    Box-Muller transform, some five times faster on a CPU than ``jax.random.normal``: the rounds are one fused loop,
+    both words of a block are used, and the transform's functions are our own polynomials. The radius has 23 random
+    bits in float32 and 52 in float64, so no number exceeds 5.65 and 8.49.
     """
-    if dtype == "float64":
-        return jax.random.normal(key, shape, jnp.float64)
     count = math.prod(shape)
-    pair = _normal_pair(key, -(-count // 2))
+    pair = _normal_pair(key, -(-count // 2), dtype)
     return jnp.concatenate(pair)[:count].reshape(shape)
 
 
@@ -66,18 +64,24 @@ def add_normal(key: Key[Array, ""], rows: Float[Array, "batch n"], scale: Float[
     compiler gives up vector instructions for whatever else it fuses into the sum (the gathering of parents, say).
     """
     batch, n = rows.shape
-    if rows.dtype != jnp.float32 or batch % 2:
-        return rows + scale * normal(key, rows.shape, str(rows.dtype))
+    dtype = str(rows.dtype)
+    if batch % 2:
+        return rows + scale * normal(key, rows.shape, dtype)
     middle = batch // 2
-    top, bottom = (half.reshape(middle, n) for half in _normal_pair(key, middle * n))
+    top, bottom = (half.reshape(middle, n) for half in _normal_pair(key, middle * n, dtype))
     return jnp.concatenate([rows[:middle] + scale * top, rows[middle:] + scale * bottom])
 
 
-def _normal_pair(key: Key[Array, ""], count: int) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-    """Twice ``count`` float32 normal deviates: the two that Box and Muller make of each pair of words."""
-    first, second = threefry2x32(jax.random.key_data(key), count)
-    radius = jnp.sqrt(-2 * log_unit(1 - _unit(first)))
-    sine, cosine = sincos_turns(_unit(second))
+def _normal_pair(key: Key[Array, ""], count: int, dtype: str) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    """Twice ``count`` normal deviates: the two that Box and Muller make of each pair of uniform numbers."""
+    data = jax.random.key_data(key)
+    if dtype == "float64":
+        high, low = threefry2x32(data, 2 * count)
+        first, second = _unit64(high[:count], low[:count]), _unit64(high[count:], low[count:])
+    else:
+        first, second = (_unit(words) for words in threefry2x32(data, count))
+    radius = jnp.sqrt(-2 * log_unit(1 - first))
+    sine, cosine = sincos_turns(second)
     left, right = materialize(radius * cosine, radius * sine)
     return left, right
 
@@ -106,3 +110,10 @@ def _unit(words: UInt32[Array, " n"]) -> Float[Array, " n"]:
     """Uniform numbers in [0, 1) on a grid of 2^-23: the words' upper bits as a mantissa."""
     mantissa = (words >> jnp.uint32(9)) | jnp.uint32(0x3F800000)
     return lax.bitcast_convert_type(mantissa, jnp.float32) - 1
+
+
+def _unit64(high: UInt32[Array, " n"], low: UInt32[Array, " n"]) -> Float[Array, " n"]:
+    """Uniform numbers in [0, 1) on a grid of 2^-52."""
+    words = (high.astype(jnp.uint64) << jnp.uint64(32)) | low.astype(jnp.uint64)
+    mantissa = (words >> jnp.uint64(12)) | jnp.uint64(0x3FF0000000000000)
+    return lax.bitcast_convert_type(mantissa, jnp.float64) - 1

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from qdbench.numerics import log_unit, materialize, row_cumsum, row_sum, sincos, sincos_turns
+from qdbench.numerics import log_unit, materialize, row_cumsum, row_sum, sincos, sincos_turns, weighted_sum
 
 EPSILON = {"float32": 2.0**-23, "float64": 2.0**-52}
 PRECISIONS = ["float32", "float64"]
@@ -90,6 +90,25 @@ def test_log_unit_absolute_error() -> None:
     assert (error <= 1e-6 + 2.0**-23 * np.abs(result)).all()
     assert result[-5] == 0
     assert (result <= 0).all()
+
+
+def test_log_unit_in_float64() -> None:
+    rng = np.random.default_rng(3)
+    values = np.concatenate([rng.random(100_000), 2.0 ** rng.uniform(-52, 0, 20_000), [1, 2.0**-52, 0.5, 0.5**0.5]])
+    with jax.enable_x64(True):
+        result = np.asarray(jax.jit(log_unit)(jnp.asarray(values)))
+    assert np.abs(result - np.log(values)).max() < 1e-14
+    assert result[-4] == 0
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("shape", [(1, 3), (36, 1000), (36, 1)])
+def test_weighted_sum(shape: tuple[int, int], precision: str) -> None:
+    rng = np.random.default_rng(5)
+    weights, rows = rng.random(shape[0]), rng.normal(size=shape)
+    with jax.enable_x64(precision == "float64"):
+        result = np.asarray(jax.jit(weighted_sum)(on_device(weights, precision), on_device(rows, precision)))
+    np.testing.assert_allclose(result, weights @ rows, atol=100 * EPSILON[precision])
 
 
 def test_materialize_changes_nothing() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from qdbench.random import derive, integers, key_from_names, normal, threefry2x32
+from qdbench.random import add_normal, derive, integers, key_from_names, normal, threefry2x32
 
 COUNT = 1_000_000
 
@@ -83,10 +83,26 @@ def test_normal_shapes(shape: tuple[int, ...], precision: str) -> None:
     assert len(np.unique(result)) == math.prod(shape)
 
 
-def test_float64_normal_is_that_of_jax() -> None:
+def test_float64_normal_is_normal_and_fine_grained() -> None:
     with jax.enable_x64(True):
-        expected = jax.random.normal(jax.random.key(3), (9,), jnp.float64)
-        np.testing.assert_array_equal(normal(jax.random.key(3), (9,), "float64"), expected)
+        numbers = np.asarray(normal(jax.random.key(3), (COUNT,), "float64"))
+    assert stats.kstest(numbers, "norm").pvalue > 1e-3
+    assert len(np.unique(numbers)) == COUNT
+    # float32 has 2^23 radii; more than that many different angles and radii need more bits than float32 has.
+    assert len(np.unique(numbers.astype(np.float32))) < COUNT
+    assert abs(numbers.mean()) < 4 / math.sqrt(COUNT)
+    assert abs(numbers.var() - 1) < 4 * math.sqrt(2 / COUNT)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(4, 7), (5, 7), (1, 3), (36, 1000)])
+def test_add_normal_is_adding_normal(shape: tuple[int, int], precision: str) -> None:
+    key = jax.random.key(11)
+    with jax.enable_x64(precision == "float64"):
+        rows = jnp.arange(float(np.prod(shape)), dtype=precision).reshape(shape)
+        scale = jnp.asarray(0.3, precision)
+        expected = rows + scale * normal(key, shape, precision)
+        np.testing.assert_allclose(add_normal(key, rows, scale), expected, rtol=1e-6)
 
 
 def test_same_key_same_numbers_and_different_keys_different_numbers() -> None:

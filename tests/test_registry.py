@@ -26,7 +26,20 @@ def registry() -> Registry:
 
 
 @pytest.mark.parametrize(
-    "id", ["LP-Sphere", "lp sphere-v0", "-v0", "LP-Sphere-v", "LP--Sphere-v0", "LP-Sphere-v0-", "", "0-v0", "A-v0\n", "A-v00", "A-v٣"]
+    "id",
+    [
+        "LP-Sphere",
+        "lp sphere-v0",
+        "-v0",
+        "LP-Sphere-v",
+        "LP--Sphere-v0",
+        "LP-Sphere-v0-",
+        "",
+        "0-v0",
+        "A-v0\n",
+        "A-v00",
+        "A-v٣",
+    ],
 )
 def test_malformed_task_ids(registry: Registry, id: str) -> None:
     with pytest.raises(ValueError, match=rf"task id {re.escape(repr(id))} is malformed: .*'LP-Sphere-v0'"):
@@ -99,6 +112,7 @@ def test_load_says_what_is_missing() -> None:
 
 
 def test_every_registered_thing_resolves() -> None:
+    assert qdbench.list_tasks()
     for table in (TASKS, OPTIMIZERS):
         entries = list(table)
         assert entries

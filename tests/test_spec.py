@@ -21,6 +21,8 @@ SCALARS = st.one_of(NAMES, st.integers(-(2**53), 2**53), FINITE, st.booleans(), 
 def measures(draw: st.DrawFn) -> Measure:
     low, high = sorted(draw(st.lists(FINITE, min_size=2, max_size=2, unique=True)))
     return Measure(name=draw(NAMES), low=low, high=high, unit=draw(st.text(max_size=5)))
+
+
 INTERVALS = st.tuples(FINITE, FINITE).map(sorted).filter(lambda ends: ends[0] < ends[1]).map(tuple)
 
 

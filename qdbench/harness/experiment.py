@@ -94,11 +94,9 @@ def run_job(job: Job, directory: Path) -> Finished:
         StoreError: If the result cannot be written: that concerns every job, so it stops the run.
     """
     from qdbench.api import make
-    from qdbench.harness.provenance import provenance
     from qdbench.harness.trial import run
 
-    config = config_of(job)
-    if store.is_finished(directory, config, job.keep_solutions):
+    if store.is_finished(directory, config_of(job), job.keep_solutions):
         return Finished(job, "stored", {})
     try:
         result = run(
@@ -110,14 +108,25 @@ def run_job(job: Job, directory: Path) -> Finished:
             keep_solutions=job.keep_solutions,
         )
     except Exception as error:
-        text = f"{type(error).__name__}: {error}"
-        record = TrialRecord(
-            config=config, status="failed", error=text, provenance=provenance(config.task.precision, "none")
-        )
-        store.save_failure(directory, record)
-        return Finished(job, "failed", {}, text)
+        return record_failure(job, directory, f"{type(error).__name__}: {error}")
     store.save_result(directory, result)
     return Finished(job, "finished", result.metrics)
+
+
+def record_failure(job: Job, directory: Path, error: str) -> Finished:
+    """Stores that a job failed, and why.
+
+    Raises:
+        StoreError: If that cannot be written.
+    """
+    from qdbench.harness.provenance import provenance
+
+    config = config_of(job)
+    record = TrialRecord(
+        config=config, status="failed", error=error, provenance=provenance(config.task.precision, "none")
+    )
+    store.save_failure(directory, record)
+    return Finished(job, "failed", {}, error)
 
 
 Executor = Callable[[Sequence[Job], Path], Iterator[Finished]]

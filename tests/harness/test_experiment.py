@@ -100,6 +100,7 @@ def test_worker_processes_give_the_same_results_and_survive_a_death(tmp_path: Pa
         "map-elites": ["finished"] * 2,
     }
     assert all("died during this trial, twice" in item.error for item in finished if item.status == "failed")
+    assert len(list(store.failure_paths(tmp_path / "two"))) == 2
     list(run_all(jobs(["random-search", "map-elites"]), tmp_path / "one", local.run_here))
     assert outcome(tmp_path / "two") == outcome(tmp_path / "one")
 
@@ -186,6 +187,25 @@ def test_ten_kills_at_random_moments_lose_nothing_and_repeat_nothing(tmp_path: P
     final = identities(directory)
     assert {path: final[path] for path in seen} == seen
     assert outcome(directory) == outcome(tmp_path / "undisturbed")
+
+
+def test_control_c_keeps_what_is_finished_and_says_how_to_go_on(tmp_path: Path) -> None:
+    suite = _suite(tmp_path / "stop.toml", repetitions=20)
+    command = [sys.executable, "-m", "qdbench", "run", "--suite", str(suite), "--jobs", "2", "--out"]
+    directory = tmp_path / "stopped"
+    process = subprocess.Popen(
+        [*command, str(directory)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 120
+    while not (directory.exists() and identities(directory)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command resumes" in " ".join(errors.split())
+    assert "Traceback" not in errors
+    assert 1 <= len(identities(directory)) < 80
+    assert all(store.load(path).record.status == "finished" for path in identities(directory))
 
 
 def test_one_kill_in_the_middle(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import functools
 import itertools
 import json
 import os
+import signal
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from joblib.externals.loky import process_executor
 
-from qdbench.harness.experiment import Executor, Finished, Job, run_job
+from qdbench.harness.experiment import Executor, Finished, Job, record_failure, run_job
 
 _POLL_SECONDS = 0.2
 # Long enough that a program is compiled once or twice for all its repetitions, short enough to balance the workers.
@@ -51,11 +52,13 @@ def run_in_processes(jobs: Sequence[Job], directory: Path, workers: int) -> Iter
                 remaining.remove(finished.job)
                 yield finished
             suspects = _under_way(remaining, Path(notes))
+        if remaining and not suspects:
+            raise RuntimeError("a worker process died before it started a trial: is there enough memory for them all?")
         for suspect in suspects:
             remaining.remove(suspect)
             with tempfile.TemporaryDirectory(prefix="qdbench-") as notes:
-                died = Finished(suspect, "failed", {}, "the worker process died during this trial, twice")
-                yield next(_run_pool([suspect], directory, 1, Path(notes)), died)
+                outcome = next(_run_pool([suspect], directory, 1, Path(notes)), None)
+            yield outcome or record_failure(suspect, directory, "the worker process died during this trial, twice")
 
 
 def chunks(jobs: Sequence[Job]) -> list[list[Job]]:
@@ -135,6 +138,8 @@ def _under_way(jobs: Sequence[Job], notes: Path) -> list[Job]:
 def _start_worker(slots: str, workers: int) -> None:
     """Pins a fresh worker to its share of the cores and keeps JAX to as many threads; runs before JAX is imported."""
     global _slot, _parent
+    # Ctrl-C is for the driver, which then stops its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _parent = os.getppid()
     # loky replaces a worker whose memory grows, which for an archive of 40 MB would be often; a new one compiles anew.
     process_executor._USE_PSUTIL = False
