@@ -15,7 +15,7 @@ _TERMS = {"float32": (6, 7), "float64": (10, 11)}
 _SCAN_BLOCK = 40
 
 
-def row_sum(values: Float[Array, "... n"]) -> Float[Array, ...]:
+def row_sum(values: Float[Array, "... n"]) -> Float[Array, "*shape"]:
     """Sums over the last axis.
 
     A product with a vector of ones: the CPU's matrix-vector kernel keeps many partial sums at once, where a reduction
@@ -48,7 +48,7 @@ def row_cumsum(values: Float[Array, "batch n"]) -> Float[Array, "batch n"]:
     return (within + before[:, :, None]).reshape(batch, -1)[:, :n]
 
 
-def sincos_turns(turns: Float[Array, ...]) -> tuple[Float[Array, ...], Float[Array, ...]]:
+def sincos_turns(turns: Float[Array, "*shape"]) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
     """``sin(2 pi t)`` and ``cos(2 pi t)`` of angles in turns, to within 10 units in the last place of 1.
 
     The angle is reduced to [-1/2, 1/2] turn exactly; the sine and cosine of half of it come from their Taylor series
@@ -62,7 +62,7 @@ def sincos_turns(turns: Float[Array, ...]) -> tuple[Float[Array, ...], Float[Arr
     return 2 * sin_half * cos_half, 1 - 2 * sin_half * sin_half
 
 
-def sincos(radians: Float[Array, ...]) -> tuple[Float[Array, ...], Float[Array, ...]]:
+def sincos(radians: Float[Array, "*shape"]) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
     """Sine and cosine of angles in radians; see :func:`sincos_turns`."""
     return sincos_turns(radians * (0.5 / math.pi))
 

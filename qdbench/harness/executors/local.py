@@ -11,7 +11,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -73,13 +73,15 @@ def _run_pool(jobs: Sequence[Job], directory: Path, workers: int, notes: Path) -
     pool = process_executor.ProcessPoolExecutor(
         max_workers=workers, timeout=None, initializer=_start_worker, initargs=(str(notes), workers)
     )
+    reader = _Reader(notes, jobs)
+    waiting = list(enumerate(chunks(jobs)))
+    pending: set[Future[None]] = set()
     try:
-        pending: set[Future[None]] = {
-            pool.submit(_run_chunk, index, chunk, directory, notes) for index, chunk in enumerate(chunks(jobs))
-        }
-        reader = _Reader(notes, jobs)
-        while pending:
-            done, pending = wait(pending, timeout=_POLL_SECONDS, return_when=FIRST_EXCEPTION)
+        while waiting or pending:
+            # No more than the workers can take: loky's thread stumbles over work that is left when it is told to stop.
+            while waiting and len(pending) < workers:
+                pending.add(pool.submit(_run_chunk, *waiting.pop(0), directory, notes))
+            done, pending = wait(pending, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
             yield from reader.new()
             for future in done:
                 future.result()
