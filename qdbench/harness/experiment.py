@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from qdbench.harness import store
 from qdbench.harness.result import TrialConfig, TrialRecord
-from qdbench.spec import JsonScalar
+from qdbench.spec import JsonScalar, TaskSpec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,20 +72,28 @@ def config_of(job: Job) -> TrialConfig:
     Raises:
         Exception: Whatever making the task or the optimizer raises.
     """
-    from qdbench.api import make
-    from qdbench.harness.fingerprint import fingerprint
     from qdbench.harness.trial import describe
 
-    task = make(job.task_id, **dict(job.arguments))
-    name, settings = describe(job.optimizer, task.spec, dict(job.hyperparameters))
+    spec, golden = _identify(job.task_id, job.arguments)
+    name, settings = describe(job.optimizer, spec, dict(job.hyperparameters))
     return TrialConfig(
-        task=task.spec,
-        fingerprint=fingerprint(task),
+        task=spec,
+        fingerprint=golden,
         optimizer=name,
         hyperparameters=settings,
         repetition=job.repetition,
-        budget=task.spec.budget if job.budget is None else job.budget,
+        budget=spec.budget if job.budget is None else job.budget,
     )
+
+
+@functools.lru_cache(maxsize=1024)
+def _identify(task_id: str, arguments: tuple[tuple[str, JsonScalar], ...]) -> tuple[TaskSpec, str]:
+    """A registered task's spec and fingerprint."""
+    from qdbench.api import make
+    from qdbench.harness.fingerprint import fingerprint
+
+    task = make(task_id, **dict(arguments))
+    return task.spec, fingerprint(task)
 
 
 def run_job(job: Job, directory: Path) -> Finished:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
-from typing import Any
 
 import numpy as np
 
@@ -22,25 +20,8 @@ def fingerprint(task: Task | HostTask) -> str:
     The solutions are samples of the task's start distribution from NumPy's PCG64 with seed 0, so they do not depend
     on JAX; the rounding is coarse enough for devices to agree.
     """
-    return _fingerprint(_Task(task), task.spec)
-
-
-class _Task:
-    """Carries the task past the cache's key, which is its spec."""
-
-    def __init__(self, task: Any) -> None:
-        self.task = task
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Task)
-
-    def __hash__(self) -> int:
-        return 0
-
-
-@functools.lru_cache(maxsize=1024)
-def _fingerprint(holder: _Task, spec: TaskSpec) -> str:
-    evaluation = holder.task.evaluate(key_from_names("fingerprint"), golden_solutions(spec))
+    spec = task.spec
+    evaluation = task.evaluate(key_from_names("fingerprint"), golden_solutions(spec))
     digest = hashlib.sha256(spec.structure().model_dump_json().encode())
     for part in (evaluation.objective, evaluation.measures):
         for value in np.asarray(part, np.float64).ravel():
