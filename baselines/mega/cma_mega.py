@@ -118,17 +118,17 @@ class CmaMega(Optimizer):
         """Number of gradients, k + 1."""
         return 1 + self.spec.num_measures
 
-    def _fresh(self, sigma_g: Array) -> tuple[cma_core.Paths, Array, cma_core.Factors]:
+    def _fresh(self) -> tuple[cma_core.Paths, Array, cma_core.Factors]:
         """The coefficient distribution at a start: N(0, sigma_g^2 I)."""
         identity = jnp.eye(self.rows, dtype=self.spec.precision)
-        paths = cma_core.start_paths(jnp.zeros(self.rows, self.spec.precision), sigma_g)
+        paths = cma_core.start_paths(jnp.zeros(self.rows, self.spec.precision), self.sigma_g)
         return paths, identity, cma_core.Factors(identity, jnp.ones(self.rows, self.spec.precision))
 
     def init(self, key: Key[Array, ""]) -> State:
         """An empty archive and the search position at the start distribution's mean."""
         precision = self.spec.precision
         position = jnp.full(self.spec.dim, self.spec.start.mean, precision)
-        paths, covariance, factors = self._fresh(self.sigma_g)
+        paths, covariance, factors = self._fresh()
         return State(
             archive=empty(self.spec),
             position=position,
@@ -174,7 +174,7 @@ class CmaMega(Optimizer):
         restart = (insertion.status == 0).all() | collapsed
         position = lax.cond(restart, lambda: sample_solutions(key, archive, 1)[0], lambda: position)
         adapted = (paths, covariance, factors, ascent)
-        fresh = (*self._fresh(self.sigma_g), self.ascent.init(position))
+        fresh = (*self._fresh(), self.ascent.init(position))
         paths, covariance, factors, ascent = jax.tree.map(lambda a, b: jnp.where(restart, a, b), fresh, adapted)
         return State(
             archive=archive,

@@ -105,6 +105,7 @@ def run_job(job: Job, directory: Path) -> Finished:
     from qdbench.api import make
     from qdbench.harness.trial import run
 
+    # Asked again, because a worker that outlived a killed run may have finished the trial meanwhile.
     if store.is_finished(directory, config_of(job), job.keep_solutions):
         return Finished(job, "stored", {})
     try:

@@ -23,13 +23,13 @@ from qdbench.spec import TaskSpec
 class Asked(NamedTuple):
     """What to evaluate: its iteration and batch, the solutions, whether with gradients, and whom to tell.
 
-    ``ahead`` is the number of evaluations until the iteration is whole, at its first batch, and 0 at the others; the
-    trace is read between iterations.
+    ``ahead`` is the number of evaluations until the iteration is whole, at its first batch, and 0 at the others; None
+    says that the batch is the iteration. The trace is read between iterations.
     """
 
     iteration: int
     batch: int
-    ahead: int
+    ahead: int | None
     solutions: Any
     gradients: bool
     tell: Callable[[Evaluation], None]
@@ -82,8 +82,10 @@ def run(
             raise TrialError(f"optimizer {name!r} asked for something that cannot be evaluated: {error}") from error
         if evaluations + len(solutions) > budget:
             break
-        if asked.ahead:
-            read_trace(until=evaluations + asked.ahead)
+        if asked.gradients and not spec.differentiable:
+            raise TrialError(f"optimizer {name!r} asked for gradients, but {spec.id} is not differentiable")
+        if ahead := len(solutions) if asked.ahead is None else asked.ahead:
+            read_trace(until=evaluations + ahead)
         key = evaluation_key(np.uint32(asked.iteration), np.uint32(asked.batch))
         evaluation = _checked(spec, evaluate(key, solutions.copy(), asked.gradients), solutions)
         score = _record(score, jnp.asarray(solutions), evaluation.objective, evaluation.measures)
@@ -111,7 +113,7 @@ def _host_batches(optimizer: HostOptimizer, name: str) -> Iterator[Asked]:
             except Exception as error:
                 raise TrialError(f"optimizer {name!r} raised in tell(): {type(error).__name__}: {error}") from error
 
-        yield Asked(iteration, 0, np.shape(solutions)[0] if np.ndim(solutions) else 1, solutions, bool(gradients), tell)
+        yield Asked(iteration, 0, None, solutions, bool(gradients), tell)
 
 
 def _pure_batches(optimizer: Optimizer, keys: Keys, budget: int) -> Iterator[Asked]:
@@ -148,15 +150,7 @@ def _evaluator(task: Task | HostTask) -> Callable[[Key[Array, ""], np.ndarray, b
         evaluation = compiled(key, rows, gradients)
         return Evaluation(*(None if part is None else np.array(part)[: len(solutions)] for part in evaluation))
 
-    if task.spec.differentiable:
-        return evaluate
-
-    def evaluate_without_gradients(key: Key[Array, ""], solutions: np.ndarray, gradients: bool) -> Evaluation:
-        if gradients:
-            raise TrialError(f"the optimizer asked for gradients, but {task.spec.id} is not differentiable")
-        return evaluate(key, solutions, False)
-
-    return evaluate_without_gradients
+    return evaluate
 
 
 def _checked(spec: TaskSpec, evaluation: Evaluation, solutions: np.ndarray) -> Evaluation:

@@ -64,7 +64,7 @@ class TrialRecord(BaseModel):
         error: The error of a failed trial, else an empty string.
         metrics: Final metrics: qd_score, coverage, best_objective, evaluations, gradient_evaluations,
             iterations, compile_seconds, run_seconds.
-        provenance: Package versions, device, precision, driver, seed rule, start time.
+        provenance: Package versions, platform, device, precision, driver, and when it was recorded.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -44,7 +44,7 @@ def run(
     The optimizer's evaluations are counted and every solution is inserted in the harness's own archive; a trial ends
     with the last whole iteration that fits the budget. Pure tasks and optimizers run as one compiled program, anything
     else in a Python loop. The same arguments give the same result on the same machine: keys are functions of the task
-    id, the optimizer's name and the repetition, and evaluation keys are the same for all optimizers.
+    id and arguments, the optimizer's name and the repetition, and evaluation keys are the same for all optimizers.
 
     Args:
         task: A task or the id of one.
@@ -54,7 +54,7 @@ def run(
         budget: Evaluations; the task's standard budget if None.
         hyperparameters: For an optimizer given by name.
         keep_solutions: Whether the final archive holds the elites' parameters.
-        driver: ``"auto"`` compiles what can be compiled; the host driver gives the same result, slowly.
+        driver: ``"auto"`` compiles what can be compiled; the host driver gives the same up to rounding, slowly.
         progress: Called with the fraction done and the metrics.
 
     Raises:
@@ -82,19 +82,22 @@ def run(
             evaluation=key_from_names("evaluation", *_names(spec), repetition),
             optimizer=key_from_names("optimizer", name, *_names(spec), repetition),
         )
-        made = instantiate(optimizer, spec, hyperparameters, seed_of(name, spec, repetition))
-        pure = isinstance(task, Task) and isinstance(made, Optimizer)
-        if driver == "compiled" and not pure:
-            raise TypeError(f"{spec.id} with {name} cannot be compiled: one of them is not a pure JAX module")
+        # The seed of a host optimizer is the first word of the key that a pure one gets.
+        seed = int(jax.random.key_data(keys.optimizer)[0])
+        made = instantiate(optimizer, spec, hyperparameters, seed)
         if driver != "host" and isinstance(task, Task) and isinstance(made, Optimizer):
+            driven = "compiled"
             outcome = compiled.run(task, made, keys, budget, keep_solutions, progress)
+        elif driver == "compiled":
+            raise TypeError(f"{spec.id} with {name} cannot be compiled: one of them is not a pure JAX module")
         else:
+            driven = "host"
             outcome = host.run(task, made, name, keys, budget, keep_solutions, progress)
         record = TrialRecord(
             config=config,
             status="finished",
             metrics=_metrics(outcome),
-            provenance=provenance(spec.precision, "compiled" if pure and driver != "host" else "host"),
+            provenance=provenance(spec.precision, driven),
         )
         return TrialResult(record, trace.frame(outcome.rows), _final_archive(outcome.score))
 
@@ -113,8 +116,7 @@ def describe(
         return optimizer.id, _settings(optimizer)
     name = optimizer if isinstance(optimizer, str) else _name_of(optimizer)
     target = load_optimizer(optimizer) if isinstance(optimizer, str) else optimizer
-    source = target if inspect.isclass(target) or inspect.isroutine(target) else type(target)
-    return name, {**(hyperparameters or {}), "source": _source_hash(source)}
+    return name, {**(hyperparameters or {}), "source": _source_hash(_definition_of(target))}
 
 
 def instantiate(
@@ -131,21 +133,14 @@ def instantiate(
             return baselines.make(optimizer, spec, **settings)
         optimizer = load_optimizer(optimizer)
     made: Any = optimizer
-    if inspect.isclass(made) or inspect.isroutine(made):
-        factory: Callable[..., Any] = made
-        made = factory(spec, seed, **settings)
+    if _definition_of(made) is made:
+        made = made(spec, seed, **settings)
     if isinstance(made, Optimizer | HostOptimizer):
         return made
     raise TypeError(
         f"{optimizer!r} is not an optimizer: it needs the methods ask() and tell(solutions, evaluation), "
         "or to be a class of (spec, seed) that has them"
     )
-
-
-def seed_of(name: str, spec: TaskSpec, repetition: int) -> int:
-    """The integer seed of a host optimizer: 32 bits of the key that a pure one would get."""
-    key = key_from_names("optimizer", name, *_names(spec), repetition)
-    return int(jax.random.key_data(key)[0])
 
 
 def _names(spec: TaskSpec) -> tuple[str, str]:
@@ -168,9 +163,14 @@ def _settings(optimizer: Optimizer) -> dict[str, Any]:
     return settings
 
 
+def _definition_of(optimizer: Any) -> Any:
+    """A class or a function is its own definition; that of an object is its class."""
+    return optimizer if inspect.isclass(optimizer) or inspect.isroutine(optimizer) else type(optimizer)
+
+
 def _name_of(optimizer: Any) -> str:
-    target = optimizer if inspect.isclass(optimizer) or inspect.isroutine(optimizer) else type(optimizer)
-    return f"{target.__module__}:{target.__qualname__}"
+    definition = _definition_of(optimizer)
+    return f"{definition.__module__}:{definition.__qualname__}"
 
 
 def _source_hash(target: Any) -> str:

@@ -215,6 +215,11 @@ def test_a_host_task_meets_any_optimizer(optimizer: object) -> None:
     np.testing.assert_allclose(result.archive.objective, -(result.archive.solutions**2).sum(axis=1), rtol=1e-5)
 
 
+def test_asking_for_gradients_that_a_task_has_not_is_named() -> None:
+    with pytest.raises(TrialError, match=r"WantsGradients' asked for gradients, but Numpy-v0 is not differentiable"):
+        qdbench.run(NumpyTask(), optimizers.WantsGradients)
+
+
 def test_a_task_without_measures_keeps_its_best_solution() -> None:
     class Plain(NumpyTask):
         def __init__(self) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any
 
 from joblib.externals.loky import process_executor
 
@@ -51,7 +52,8 @@ def run_in_processes(jobs: Sequence[Job], directory: Path, workers: int) -> Iter
             for finished in _run_pool(remaining, directory, workers, Path(notes)):
                 remaining.remove(finished.job)
                 yield finished
-            suspects = _under_way(remaining, Path(notes))
+            started = {note["job"] for note in _Reader(Path(notes)).new()}
+            suspects = [job for job in remaining if job.label in started]
         if remaining and not suspects:
             raise RuntimeError("a worker process died before it started a trial: is there enough memory for them all?")
         for suspect in suspects:
@@ -73,7 +75,14 @@ def _run_pool(jobs: Sequence[Job], directory: Path, workers: int, notes: Path) -
     pool = process_executor.ProcessPoolExecutor(
         max_workers=workers, timeout=None, initializer=_start_worker, initargs=(str(notes), workers)
     )
-    reader = _Reader(notes, jobs)
+    reader = _Reader(notes)
+    by_label = {job.label: job for job in jobs}
+
+    def finished() -> Iterator[Finished]:
+        for note in reader.new():
+            if note["status"] != "started" and note["job"] in by_label:
+                yield Finished(by_label.pop(note["job"]), note["status"], note["metrics"], note["error"])
+
     waiting = list(enumerate(chunks(jobs)))
     pending: set[Future[None]] = set()
     try:
@@ -82,11 +91,11 @@ def _run_pool(jobs: Sequence[Job], directory: Path, workers: int, notes: Path) -
             while waiting and len(pending) < workers:
                 pending.add(pool.submit(_run_chunk, *waiting.pop(0), directory, notes))
             done, pending = wait(pending, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
-            yield from reader.new()
+            yield from finished()
             for future in done:
                 future.result()
     except BrokenProcessPool:
-        yield from reader.new()
+        yield from finished()
     finally:
         pool.shutdown(wait=True, kill_workers=True)
 
@@ -109,32 +118,23 @@ def _note(descriptor: int, content: dict[str, object]) -> None:
     os.write(descriptor, json.dumps(content).encode() + b"\n")
 
 
-def _read_notes(notes: Path) -> Iterator[dict[str, object]]:
-    for path in sorted(notes.glob("*.jsonl")):
-        # The last line may be half written yet.
-        for line in path.read_text().rpartition("\n")[0].splitlines():
-            yield json.loads(line)
-
-
 class _Reader:
-    """Follows the workers' notes."""
+    """Follows the workers' notes; reads each once, as a run may have many and is followed several times a second."""
 
-    def __init__(self, notes: Path, jobs: Sequence[Job]) -> None:
+    def __init__(self, notes: Path) -> None:
         self._notes = notes
-        self._jobs = {job.label: job for job in jobs}
+        self._offsets: dict[Path, int] = {}
 
-    def new(self) -> Iterator[Finished]:
-        """What was finished since the last call."""
-        for note in _read_notes(self._notes):
-            if note["status"] != "started" and note["job"] in self._jobs:
-                job = self._jobs.pop(str(note["job"]))
-                yield Finished(job, str(note["status"]), note["metrics"], str(note["error"]))  # type: ignore[arg-type]
-
-
-def _under_way(jobs: Sequence[Job], notes: Path) -> list[Job]:
-    """The unfinished jobs that a worker had started."""
-    started = {note["job"] for note in _read_notes(notes) if note["status"] == "started"}
-    return [job for job in jobs if job.label in started]
+    def new(self) -> Iterator[dict[str, Any]]:
+        """What was noted since the last call."""
+        for path in sorted(self._notes.glob("*.jsonl")):
+            with path.open("rb") as file:
+                file.seek(self._offsets.get(path, 0))
+                # The last line may be half written yet.
+                whole = file.read().rpartition(b"\n")[0]
+            if whole:
+                self._offsets[path] = self._offsets.get(path, 0) + len(whole) + 1
+                yield from map(json.loads, whole.splitlines())
 
 
 def _start_worker(slots: str, workers: int) -> None:
