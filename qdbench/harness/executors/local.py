@@ -25,7 +25,7 @@ _POLL_SECONDS = 0.2
 _CHUNK = 10
 
 _slot: object | None = None
-_parent = os.getppid()
+_driver: int | None = None
 
 
 def run_here(jobs: Sequence[Job], directory: Path) -> Iterator[Finished]:
@@ -73,7 +73,7 @@ def chunks(jobs: Sequence[Job]) -> list[list[Job]]:
 def _run_pool(jobs: Sequence[Job], directory: Path, workers: int, notes: Path) -> Iterator[Finished]:
     """Runs the jobs until all are done or a worker dies."""
     pool = process_executor.ProcessPoolExecutor(
-        max_workers=workers, timeout=None, initializer=_start_worker, initargs=(str(notes), workers)
+        max_workers=workers, timeout=None, initializer=_start_worker, initargs=(str(notes), workers, os.getpid())
     )
     reader = _Reader(notes)
     by_label = {job.label: job for job in jobs}
@@ -103,7 +103,7 @@ def _run_pool(jobs: Sequence[Job], directory: Path, workers: int, notes: Path) -
 def _run_chunk(index: int, chunk: list[Job], directory: Path, notes: Path) -> None:
     with (notes / f"{index}.jsonl").open("a") as file:
         for job in chunk:
-            if os.getppid() != _parent:
+            if os.getppid() != _driver:
                 # Whoever started the run is gone, and may have been started again.
                 return
             _note(file.fileno(), {"job": job.label, "status": "started"})
@@ -137,12 +137,13 @@ class _Reader:
                 yield from map(json.loads, whole.splitlines())
 
 
-def _start_worker(slots: str, workers: int) -> None:
+def _start_worker(slots: str, workers: int, driver: int) -> None:
     """Pins a fresh worker to its share of the cores and keeps JAX to as many threads; runs before JAX is imported."""
-    global _slot, _parent
+    global _slot, _driver
     # Ctrl-C is for the driver, which then stops its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _parent = os.getppid()
+    # Handed over, not asked for: the driver may be gone before its worker gets here.
+    _driver = driver
     # loky replaces a worker whose memory grows, which for an archive of 40 MB would be often; a new one compiles anew.
     process_executor._USE_PSUTIL = False
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
