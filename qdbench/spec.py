@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 JsonScalar = str | int | float | bool | None
+
+_LATER_FIELDS = ("f_opt", "target", "outside")
 
 
 def _check_interval(name: str, low: float, high: float) -> None:
@@ -67,11 +69,17 @@ class TaskSpec(_Frozen):
         objective_range: ``(reference, best)`` objective values; objectives are not clipped to them.
         qd_score_offset: Subtracted from each elite's objective in the QD-score (0: as published).
         budget: Standard budget in evaluations.
-        metric: The metric of the trace by which leaderboards of this task rank.
+        metric: The metric by which leaderboards of this task rank: one of the trace's, or ``precision``, which is minus
+            the best objective of a task whose objective is minus (f - f_opt); lower is better.
+        f_opt: The optimal value of the field's own, minimized function; None where that has no meaning. The objective
+            does not depend on it.
+        target: The precision at which the task counts as solved, where a trial may end; None: it runs on.
         precision: The floating-point type in which the task is defined.
         differentiable: Whether gradients of objective and measures can be asked for.
         deterministic: Whether the evaluation ignores its key.
         solution_bounds: ``(low, high)`` of every parameter, or None where the search space is unbounded.
+        outside: What happens outside the bounds: ``"evaluated"`` as the task's function is defined there, or
+            ``"clipped"`` to the bounds first.
         start: Where optimizers start unless they say otherwise.
         citations: BibTeX keys, resolved by ``qdbench.citations``.
     """
@@ -87,10 +95,13 @@ class TaskSpec(_Frozen):
     qd_score_offset: float = 0.0
     budget: int = Field(ge=1)
     metric: str = "qd_score"
+    f_opt: float | None = None
+    target: float | None = Field(default=None, ge=0)
     precision: Literal["float32", "float64"] = "float32"
     differentiable: bool = False
     deterministic: bool = True
     solution_bounds: tuple[float, float] | None = None
+    outside: Literal["evaluated", "clipped"] = "evaluated"
     start: Start = Start()
     citations: tuple[str, ...] = ()
 
@@ -108,6 +119,15 @@ class TaskSpec(_Frozen):
             _check_interval(f"{self.id}: solution_bounds", *self.solution_bounds)
         return self
 
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Hashes over the JSON name results and tasks: a field that came later must not change those without it.
+        dumped: dict[str, Any] = handler(self)
+        for name in _LATER_FIELDS:
+            if dumped.get(name) == type(self).model_fields[name].default:
+                del dumped[name]
+        return dumped
+
     def __hash__(self) -> int:
         return hash(self.model_dump_json())
 
@@ -123,4 +143,5 @@ class TaskSpec(_Frozen):
 
     def structure(self) -> TaskSpec:
         """The part that decides shapes and compiled code; equal for all instances that can share one program."""
-        return self.model_copy(update={"id": "", "arguments": {}, "summary": "", "citations": (), "budget": 1})
+        named = {"id": "", "arguments": {}, "summary": "", "citations": (), "budget": 1, "f_opt": None}
+        return self.model_copy(update=named)
