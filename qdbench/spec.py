@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
 JsonScalar = str | int | float | bool | None
 
@@ -120,7 +121,7 @@ class TaskSpec(_Frozen):
         return self
 
     @model_serializer(mode="wrap")
-    def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_later_defaults(self, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         # Hashes over the JSON name results and tasks: a field that came later must not change those without it.
         dumped: dict[str, Any] = handler(self)
         for name in _LATER_FIELDS:
