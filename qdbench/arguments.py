@@ -25,15 +25,21 @@ def check_names(
         raise TypeError(f"{thing} has no argument {', '.join(unknown)}; it has {', '.join(known) or 'none'}")
 
 
+def check_integer(id: str, name: str, value: Any, low: int, high: int | None = None) -> int:
+    """Returns an integer of at least ``low`` and at most ``high``, or raises ValueError."""
+    wanted = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < low or (high is not None and number > high):
+        raise ValueError(f"{id}: {name} must be {wanted}, but it is {value!r}")
+    return number
+
+
 def check_dim(id: str, dim: Any, low: int = 1) -> int:
     """Returns a dimension, an integer of at least ``low``, or raises ValueError."""
-    try:
-        number = 0 if isinstance(dim, bool) else operator.index(dim)
-    except TypeError:
-        number = 0
-    if number < low:
-        raise ValueError(f"{id}: dim must be an integer of at least {low}, but it is {dim!r}")
-    return number
+    return check_integer(id, "dim", dim, low)
 
 
 def check_precision(id: str, precision: Any) -> Literal["float32", "float64"]:

@@ -47,6 +47,41 @@ _ENTRIES = (
 }
 """,
     r"""
+@techreport{hansen2009bbob,
+  title = {Real-Parameter Black-Box Optimization Benchmarking 2009: Noiseless Functions Definitions},
+  author = {Hansen, Nikolaus and Finck, Steffen and Ros, Raymond and Auger, Anne},
+  institution = {INRIA},
+  number = {RR-6829},
+  year = {2009},
+  eprint = {inria-00362633},
+  archiveprefix = {HAL}
+}
+""",
+    r"""
+@techreport{hansen2009noisy,
+  title = {Real-Parameter Black-Box Optimization Benchmarking 2009: Noisy Functions Definitions},
+  author = {Hansen, Nikolaus and Finck, Steffen and Ros, Raymond and Auger, Anne},
+  institution = {INRIA},
+  number = {RR-6869},
+  year = {2009},
+  eprint = {inria-00369466},
+  archiveprefix = {HAL}
+}
+""",
+    r"""
+@article{hansen2021coco,
+  title = {{COCO}: a platform for comparing continuous optimizers in a black-box setting},
+  author = {Hansen, Nikolaus and Auger, Anne and Ros, Raymond and Mersmann, Olaf and
+            Tu\v{s}ar, Tea and Brockhoff, Dimo},
+  journal = {Optimization Methods and Software},
+  volume = {36},
+  number = {1},
+  pages = {114--144},
+  year = {2021},
+  doi = {10.1080/10556788.2020.1808977}
+}
+""",
+    r"""
 @article{hansen2016tutorial,
   title = {The {CMA} Evolution Strategy: A Tutorial},
   author = {Hansen, Nikolaus},

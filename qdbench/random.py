@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int, Key, UInt32
 
-from qdbench.numerics import log_unit, materialize, sincos_turns
+from qdbench.numerics import log, materialize, sincos_turns
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
@@ -80,7 +80,7 @@ def _normal_pair(key: Key[Array, ""], count: int, dtype: str) -> tuple[Float[Arr
         first, second = _unit64(high[:count], low[:count]), _unit64(high[count:], low[count:])
     else:
         first, second = (_unit(words) for words in threefry2x32(data, count))
-    radius = jnp.sqrt(-2 * log_unit(1 - first))
+    radius = jnp.sqrt(-2 * log(1 - first))
     sine, cosine = sincos_turns(second)
     left, right = materialize(radius * cosine, radius * sine)
     return left, right

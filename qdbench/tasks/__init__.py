@@ -19,3 +19,43 @@ TASKS.register(
     "qdbench.tasks.arm:make",
     summary="arm repertoire: end effector positions of a planar arm (QD, differentiable)",
 )
+TASKS.register(
+    "BBOB-v0",
+    "qdbench.tasks.bbob.task:make",
+    summary="BBOB with COCO's instances: functions 1 to 24 (single objective, differentiable)",
+)
+_BBOB = (
+    "Sphere",
+    "Ellipsoid (separable)",
+    "Rastrigin (separable)",
+    "Büche-Rastrigin",
+    "Linear slope",
+    "Attractive sector",
+    "Step ellipsoid",
+    "Rosenbrock",
+    "Rosenbrock (rotated)",
+    "Ellipsoid",
+    "Discus",
+    "Bent cigar",
+    "Sharp ridge",
+    "Different powers",
+    "Rastrigin",
+    "Weierstrass",
+    "Schaffer's F7",
+    "Schaffer's F7, ill-conditioned",
+    "Griewank-Rosenbrock",
+    "Schwefel",
+    "Gallagher, 101 peaks",
+    "Gallagher, 21 peaks",
+    "Katsuura",
+    "Lunacek bi-Rastrigin",
+)
+for _number, _name in enumerate(_BBOB, start=1):
+    TASKS.register(
+        f"BBOB-F{_number:02d}-v0", "qdbench.tasks.bbob.task:make_one", summary=f"BBOB: {_name}", function=_number
+    )
+TASKS.register(
+    "BBOB-Noisy-v0",
+    "qdbench.tasks.bbob.noisy:make",
+    summary="BBOB with Gaussian, uniform or Cauchy noise: functions 101 to 130 (single objective)",
+)

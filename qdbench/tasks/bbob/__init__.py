@@ -1,0 +1,1 @@
+"""The BBOB functions with COCO's instances: exact, batched and differentiable."""
