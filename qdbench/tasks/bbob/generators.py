@@ -65,18 +65,16 @@ def rotation(dim: int, seed: int) -> Matrix:
     matrix = gaussian(dim * dim, seed).reshape(dim, dim).T.copy()
     for column in range(dim):
         direction = matrix[:, column]
-        direction /= np.sqrt(_sum(direction * direction))
+        direction /= np.sqrt(_dots(direction, direction[:, None]))
         later = matrix[:, column + 1 :]
-        later -= direction[:, None] * _sum(direction[:, None] * later)
+        later -= direction[:, None] * _dots(direction, later)
     matrix.setflags(write=False)
     return matrix
 
 
-def _sum(terms: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The sum over the first axis, added in order."""
-    if not terms.size:
-        return np.zeros(terms.shape[1:])
-    return np.cumsum(terms, axis=0)[-1]
+def _dots(direction: Vector, columns: Matrix) -> Vector:
+    """The dot product with each column, added in order."""
+    return np.cumsum(direction[:, None] * columns, axis=0)[-1]
 
 
 def optimum(dim: int, seed: int) -> Vector:

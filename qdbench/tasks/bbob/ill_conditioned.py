@@ -56,6 +56,6 @@ FUNCTIONS = (
     Function(10, "Ellipsoid", _GROUP, rotated, ellipsoid),
     Function(11, "Discus", _GROUP, rotated, _discus),
     Function(12, "Bent cigar", _GROUP, _bent_cigar_arrays, _bent_cigar),
-    Function(13, "Sharp ridge", _GROUP, conditioned(10), _sharp_ridge),
+    Function(13, "Sharp ridge", _GROUP, conditioned(10.0), _sharp_ridge),
     Function(14, "Different powers", _GROUP, rotated, different_powers),
 )

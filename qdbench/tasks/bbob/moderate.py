@@ -39,7 +39,7 @@ def _attractive_sector(arrays: Arrays, x: Array) -> Array:
 def step_ellipsoid_arrays(dim: int, seed: int) -> HostArrays:
     """The optimum, ``Lambda Q`` and R."""
     outer, inner = rotations(dim, seed)
-    stretched = np.sqrt(generators.scaling(dim, 10))[:, None] * inner
+    stretched = np.sqrt(generators.scaling(dim, 10.0))[:, None] * inner
     return {**only_optimum(dim, seed), "inner": stretched, "outer": outer}
 
 
@@ -48,7 +48,7 @@ def step_ellipsoid(arrays: Arrays, x: Array) -> Array:
     z = product(x - arrays["x_opt"], arrays["inner"])
     coarse, fine = jnp.floor(z + 0.5), jnp.floor(10 * z + 0.5) / 10
     steps = product(jnp.where(jnp.abs(z) > 0.5, coarse, fine), arrays["outer"])
-    return 0.1 * jnp.maximum(1e-4 * jnp.abs(z[:, 0]), weighted_row_sum(steps * steps, scaling(x, 100)))
+    return 0.1 * jnp.maximum(1e-4 * jnp.abs(z[:, 0]), weighted_row_sum(steps * steps, scaling(x, 100.0)))
 
 
 def rosenbrock_arrays(dim: int, seed: int) -> HostArrays:
@@ -66,7 +66,7 @@ def _rotated_rosenbrock(arrays: Arrays, x: Array) -> Array:
 
 
 FUNCTIONS = (
-    Function(6, "Attractive sector", _GROUP, conditioned(10), _attractive_sector),
+    Function(6, "Attractive sector", _GROUP, conditioned(10.0), _attractive_sector),
     Function(7, "Step ellipsoid", _GROUP, step_ellipsoid_arrays, step_ellipsoid, 1.0),
     Function(8, "Rosenbrock", _GROUP, rosenbrock_arrays, rosenbrock),
     Function(9, "Rosenbrock (rotated)", _GROUP, scaled_rotation, _rotated_rosenbrock),

@@ -34,7 +34,7 @@ def _ellipsoid(arrays: Arrays, x: Array) -> Array:
 
 
 def _rastrigin(arrays: Arrays, x: Array) -> Array:
-    return rastrigin(jnp.sqrt(scaling(x, 10)) * skew(oscillate(x - arrays["x_opt"]), 0.2))
+    return rastrigin(jnp.sqrt(scaling(x, 10.0)) * skew(oscillate(x - arrays["x_opt"]), 0.2))
 
 
 def _bueche_rastrigin_arrays(dim: int, seed: int) -> HostArrays:
@@ -47,7 +47,7 @@ def _bueche_rastrigin(arrays: Arrays, x: Array) -> Array:
     d = x - arrays["x_opt"]
     even = jnp.arange(x.shape[1]) % 2 == 0
     steeper = jnp.where((d > 0) & even, 10, 1).astype(x.dtype)
-    return rastrigin(jnp.sqrt(scaling(x, 10)) * steeper * oscillate(d))
+    return rastrigin(jnp.sqrt(scaling(x, 10.0)) * steeper * oscillate(d))
 
 
 def _linear_slope_arrays(dim: int, seed: int) -> HostArrays:
@@ -57,7 +57,7 @@ def _linear_slope_arrays(dim: int, seed: int) -> HostArrays:
 def _linear_slope(arrays: Arrays, x: Array) -> Array:
     # In terms of the distance to the plane through the optimum, beyond which the function is constant.
     sign = jnp.sign(arrays["x_opt"])
-    return weighted_row_sum(jnp.maximum(0, 5 - sign * x), scaling(x, 10))
+    return weighted_row_sum(jnp.maximum(0, 5 - sign * x), scaling(x, 10.0))
 
 
 FUNCTIONS = (

@@ -41,8 +41,8 @@ class Bbob(Task):
     The measures, for QD optimizers, are the first two parameters on ``[-5, 5]^2``, with 50 x 50 cells
     (``measures=False``: none). The field ranks by the precision f - f_opt, and counts a function as solved at 1e-8.
 
-    Gradients are exact where the functions are differentiable. Elsewhere they are one-sided or zero, and on the
-    plateaus of f7 they are those of its small slope.
+    Gradients are exact where the functions are differentiable. Elsewhere they are one-sided or zero, on the
+    plateaus of f7 they are those of its small slope, and where a value overflows they are zero.
 
     Precision: float64. float32 is there for accelerators; relative to float64 and at least 1, f - f_opt differs by up
     to 5e-5, but 5e-4 for f16 and f23 and 1e-1 for f19 (the cosine of a large argument), and precisions below about
@@ -67,6 +67,7 @@ class Bbob(Task):
             return Evaluation(-self.regret(solutions), measures)
         regret, pull_back = jax.vjp(self.regret, solutions)
         (gradient,) = pull_back(jnp.ones_like(regret))
+        gradient = jnp.where(jnp.isfinite(gradient), gradient, 0)
         jacobian = jnp.broadcast_to(
             jnp.eye(self.spec.num_measures, self.spec.dim, dtype=solutions.dtype),
             (*measures.shape, self.spec.dim),

@@ -27,7 +27,7 @@ def _schwefel_arrays(dim: int, seed: int) -> HostArrays:
 def _schwefel(arrays: Arrays, x: Array) -> Array:
     mirrored = 2 * jnp.sign(arrays["x_opt"]) * x
     neighbours = jnp.concatenate([jnp.zeros_like(x[:, :1]), 0.25 * (mirrored[:, :-1] - _SCHWEFEL_OPTIMUM)], axis=1)
-    offset = jnp.sqrt(scaling(x, 10)) * (mirrored + neighbours - _SCHWEFEL_OPTIMUM)
+    offset = jnp.sqrt(scaling(x, 10.0)) * (mirrored + neighbours - _SCHWEFEL_OPTIMUM)
     z = 100 * (offset + _SCHWEFEL_OPTIMUM)
     sine, _ = sincos(root(jnp.abs(z)))
     excess = jnp.maximum(0, jnp.abs(z) - 500)
@@ -105,6 +105,6 @@ FUNCTIONS = (
     Function(20, "Schwefel", _GROUP, _schwefel_arrays, _schwefel),
     Function(21, "Gallagher, 101 peaks", _GROUP, functools.partial(_gallagher_arrays, 101), gallagher, 1.0),
     Function(22, "Gallagher, 21 peaks", _GROUP, functools.partial(_gallagher_arrays, 21), gallagher, 1.0),
-    Function(23, "Katsuura", _GROUP, conditioned(100), _katsuura, 1.0),
+    Function(23, "Katsuura", _GROUP, conditioned(100.0), _katsuura, 1.0),
     Function(24, "Lunacek bi-Rastrigin", _GROUP, _lunacek_arrays, _lunacek, 1e4),
 )
