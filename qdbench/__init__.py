@@ -14,7 +14,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from qdbench.compiler import prepare as _prepare_compiler
+
 __version__ = "0.1.0"
+
+_prepare_compiler()
 
 _LAZY = {
     "make": "qdbench.api",
