@@ -1,19 +1,21 @@
-"""The tasks of fontaine2021dqd in NumPy float64, coordinate by coordinate where that is clearer."""
+"""The tasks in NumPy float64: those of fontaine2021dqd, coordinate by coordinate where that is clearer, and BBOB."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from tests.reference import bbob as functions
+
 
 class Values(NamedTuple):
-    """Objective (batch,), measures (batch, 2), gradient (batch, n) and Jacobian (batch, 2, n)."""
+    """Objective (batch,), measures (batch, 2), gradient (batch, n) and Jacobian (batch, 2, n), or None."""
 
     objective: np.ndarray
     measures: np.ndarray
-    objective_gradient: np.ndarray
-    measures_jacobian: np.ndarray
+    objective_gradient: np.ndarray | None = None
+    measures_jacobian: np.ndarray | None = None
 
 
 def linear_projection(function: str, theta: np.ndarray) -> Values:
@@ -60,8 +62,17 @@ def arm(theta: np.ndarray) -> Values:
     return Values(objective, measures, gradient, jacobian)
 
 
-def evaluate(id: str, theta: np.ndarray) -> Values:
-    """The reference of a task by its registered id."""
+def bbob(function: int, theta: np.ndarray, instance: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """BBOB: minus f - f_opt, and the first two coordinates (gradients: tests/tasks/test_bbob.py)."""
+    theta = np.asarray(theta, np.float64)
+    return -functions.make(function, theta.shape[1], instance).excess(theta), theta[:, :2]
+
+
+def evaluate(id: str, theta: np.ndarray, **arguments: Any) -> Values:
+    """The reference of a deterministic task by its registered id; `arguments` are those of its spec."""
     if id == "Arm-v0":
         return arm(theta)
+    if id.startswith("BBOB-"):
+        number = arguments["function"] if id == "BBOB-v0" else int(id.removeprefix("BBOB-F").removesuffix("-v0"))
+        return Values(*bbob(number, theta, arguments["instance"]))
     return linear_projection({"LP-Sphere-v0": "sphere", "LP-Rastrigin-v0": "rastrigin"}[id], theta)

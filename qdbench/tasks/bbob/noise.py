@@ -66,7 +66,8 @@ def draw(key: Key[Array, ""], model: Model, batch: int, dtype: str) -> tuple[Val
         return normal(derive(key, part), (batch,), dtype)
 
     def fractions(part: int) -> Values:
-        return jax.random.uniform(derive(key, part), (batch,), jnp.dtype(dtype))
+        # In (0, 1], as a factor of exactly 0 would pass for the optimum.
+        return 1 - jax.random.uniform(derive(key, part), (batch,), jnp.dtype(dtype))
 
     if model == "gaussian":
         return (deviates(0),)
