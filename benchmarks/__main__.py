@@ -8,9 +8,12 @@ from typing import Annotated
 
 import typer
 
+from benchmarks import bbob_functions as functions_benchmark
+from benchmarks import bbob_runs as runs_benchmark
 from benchmarks import peers as peers_benchmark
 from benchmarks import profile as profile_benchmark
 from benchmarks import scaling as scaling_benchmark
+from benchmarks.bbob_peers import COCO, EVOSAX, how_to_install
 from benchmarks.display import console
 from benchmarks.launch import available_cores
 
@@ -76,6 +79,45 @@ def profile(
     _leave(profile_benchmark.run(out, rounds, seconds, _core(core)))
 
 
+@app.command("bbob-functions")
+def bbob_functions(
+    function: Annotated[list[int] | None, typer.Option(min=1, max=24, help="A function; repeat it for more.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.001, help="About how long one repetition should run.")] = 0.1,
+    rounds: Rounds = 3,
+    timeout: Annotated[float, typer.Option(help="Seconds after which a measurement is given up.")] = 300.0,
+    out: Out = _RESULTS,
+    core: Core = None,
+) -> None:
+    """BBOB's 24 functions beside coco-experiment and evosax, if they are installed."""
+    _say_what_is_missing(COCO, EVOSAX)
+    chosen = sorted(set(function)) if function else range(1, 25)
+    _leave(functions_benchmark.run(out, chosen, rounds, seconds, _core(core), timeout))
+
+
+@app.command("bbob-runs")
+def bbob_runs(
+    algorithm: Annotated[list[str] | None, typer.Option(help="qdbench's id; repeat it for more. Default: all.")] = None,
+    function: Annotated[list[int] | None, typer.Option(help="1 or 15; repeat it for both. Default: both.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.001, help="About how long one repetition should run.")] = 0.5,
+    rounds: Rounds = 3,
+    timeout: Annotated[float, typer.Option(help="Seconds after which a measurement is given up.")] = 300.0,
+    out: Out = _RESULTS,
+    core: Core = None,
+) -> None:
+    """Whole runs on BBOB functions, 64 seeds in one program, beside evosax if it is installed."""
+    _say_what_is_missing(EVOSAX)
+    known = {entry.id: entry for entry in runs_benchmark.ALGORITHMS}
+    for name, given, allowed in (
+        ("algorithm", algorithm or [], known),
+        ("function", function or [], runs_benchmark.FUNCTIONS),
+    ):
+        if unknown := [str(value) for value in given if value not in allowed]:
+            raise typer.BadParameter(f"no such {name}: {', '.join(unknown)}; there are {', '.join(map(str, allowed))}")
+    algorithms = [known[id] for id in dict.fromkeys(algorithm or known)]
+    functions = sorted(set(function or runs_benchmark.FUNCTIONS))
+    _leave(runs_benchmark.run(out, algorithms, functions, rounds, seconds, _core(core), timeout))
+
+
 def _core(chosen: int | None) -> int | None:
     cores = available_cores()
     if not cores:
@@ -92,6 +134,12 @@ def _need_pyribs() -> None:
     if importlib.util.find_spec("ribs") is None:
         console.print("pyribs is not installed: [b]pip install -e '.\\[benchmark]'[/b], or [b]make bench[/b]")
         raise typer.Exit(1)
+
+
+def _say_what_is_missing(*packages: str) -> None:
+    command = how_to_install(*packages)
+    if command:
+        console.print(f"a peer is not installed and will be missing: [b]{command}[/b]", highlight=False)
 
 
 def _leave(succeeded: bool) -> None:

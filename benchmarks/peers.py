@@ -166,14 +166,10 @@ def _row(
     return (
         name,
         f"{contestant.label} {values[0].version}",
-        _summary([timing.run_seconds for timing in values]),
+        report.summary([timing.run_seconds for timing in values]),
         report.number(statistics.median(timing.microseconds for timing in values)),
-        "1" if contestant == REFERENCE else _summary(ratios) if ratios else "",
-        _summary([timing.compile_seconds for timing in values]),
+        "1" if contestant == REFERENCE else report.summary(ratios) if ratios else "",
+        report.summary([timing.compile_seconds for timing in values]),
         f"{score} (not comparable)" if is_defective else score,
         report.number(statistics.median(timing.coverage for timing in values)),
     )
-
-
-def _summary(values: Sequence[float]) -> str:
-    return report.spread(statistics.median(values), min(values), max(values))

@@ -6,6 +6,7 @@ import csv
 import datetime
 import os
 import platform
+import statistics
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,14 +29,14 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def environment(core: int | None) -> str:
+def environment(core: int | None, packages: Sequence[str] = _PACKAGES) -> str:
     """One paragraph: processor, core, software, date."""
     where = "no core pinned" if core is None else f"one core (number {core} of {os.cpu_count()})"
-    packages = ", ".join(f"{name} {found}" for name in _PACKAGES if (found := _version(name)))
+    software = ", ".join(f"{name} {found}" for name in packages if (found := _version(name)))
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
     return (
         f"Measured on {date} on {where} of {_processor()}, {platform.system()} {platform.machine()}, "
-        f"Python {platform.python_version()}, {packages}.\n"
+        f"Python {platform.python_version()}, {software}.\n"
     )
 
 
@@ -49,6 +50,11 @@ def number(value: float) -> str:
 def spread(median: float, low: float, high: float) -> str:
     """``median (low - high)``."""
     return f"{number(median)} ({number(low)}–{number(high)})"
+
+
+def summary(values: Sequence[float]) -> str:
+    """Median with minimum and maximum."""
+    return spread(statistics.median(values), min(values), max(values))
 
 
 def load_average() -> float:

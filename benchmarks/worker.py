@@ -15,6 +15,11 @@ _MEASUREMENTS = {
     "QDax": "benchmarks.qdax_peer:time_search",
     "cost": "benchmarks.ours:cost_of_iteration",
     "profile": "benchmarks.pieces:measure_all",
+    "functions of qdbench": "benchmarks.bbob_ours:time_function",
+    "functions of COCO": "benchmarks.coco_peer:time_function",
+    "functions of evosax": "benchmarks.evosax_peer:time_function",
+    "runs of qdbench": "benchmarks.bbob_ours:time_runs",
+    "runs of evosax": "benchmarks.evosax_peer:time_runs",
 }
 
 
@@ -24,6 +29,8 @@ def main(request: str) -> None:
     # Before anything imports JAX or NumPy: their thread pools count the cores when they are made.
     if content["core"] is not None:
         os.sched_setaffinity(0, {content["core"]})
+    # Before anything imports JAX: qdbench switches a defect of some versions off, and all JAX peers get the same flags.
+    importlib.import_module("qdbench")
     module, _, function = _MEASUREMENTS[content["what"]].partition(":")
     result = getattr(importlib.import_module(module), function)(**content["arguments"])
     print(json.dumps(dataclasses.asdict(result) if dataclasses.is_dataclass(result) else result))  # type: ignore[arg-type]

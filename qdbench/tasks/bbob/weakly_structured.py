@@ -6,6 +6,7 @@ import functools
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array
 
 from qdbench.numerics import exp, log, row_sum, sincos, sincos_turns
@@ -35,41 +36,45 @@ def _schwefel(arrays: Arrays, x: Array) -> Array:
 
 
 def _gallagher_arrays(peaks: int, dim: int, seed: int) -> HostArrays:
-    """The optimum, the rotation, and each peak's scales and centre, both as coefficients of d^2 and d.
+    r"""The optimum, the rotation, and the peaks.
+
+    With d = Q (x - x_opt), :math:`c_j` the rotated distance of a centre from x_opt, scales s and heights w, the
+    report's :math:`\max_j w_j \exp(-\frac{1}{2n} \sum_i s_{ij} (d_i - c_{ij})^2)` is :math:`10 \exp(-\min_j e_j)` with
+
+    .. math:: e_j = \log \frac{10}{w_j} + \frac{1}{2n} \sum_i s_{ij} (d_i^2 - 2 c_{ij} d_i + c_{ij}^2),
+
+    so that all peaks are one product of matrices and one exponential. The global peak has c = 0 and w = 10, so nothing
+    cancels where it matters.
 
     Args:
         peaks: 101 or 21.
         dim: The dimension.
         seed: The instance's.
-
-    With d = Q (x - x_opt) and c_j the rotated distance of a centre from x_opt, the exponent of peak j is
-    ``sum_i s_ij (d_i - c_ij)^2``; it is expanded, so that all peaks are one product of matrices. The global peak has
-    c = 0, so nothing cancels where it matters.
     """
     width, shift, first_condition = (10.0, 5.0, np.sqrt(1000.0)) if peaks == 101 else (9.8, 4.9, 1000.0)
     inner = rotations(dim, seed)[1]
     centers = width * generators.uniform(dim * peaks, seed).reshape(peaks, dim) - shift
     centers[0] *= 0.8
+    heights = np.concatenate([[10], 1.1 + 8 * np.arange(peaks - 1) / (peaks - 2)])
     order = np.argsort(generators.uniform(peaks - 1, seed), kind="stable")
     conditions = np.concatenate([[first_condition], 1000 ** (order / (peaks - 2))])
     places = [np.argsort(generators.uniform(dim, seed + 1000 * peak), kind="stable") for peak in range(peaks)]
-    scales = conditions[:, None] ** (np.array(places) / (dim - 1) - 0.5)
+    scales = conditions[:, None] ** (np.array(places) / (dim - 1) - 0.5) / (2 * dim)
     distances = (centers - centers[0]) @ inner.T
     return {
         "x_opt": centers[0],
         "rotation": inner,
-        "coefficients": np.concatenate([scales, -2 * scales * distances], axis=1) / (2 * dim),
-        "constants": (scales * distances**2).sum(axis=1) / (2 * dim),
+        "coefficients": np.concatenate([scales, -2 * scales * distances], axis=1),
+        "constants": (scales * distances**2).sum(axis=1) + np.log(10 / heights),
     }
 
 
 def gallagher(arrays: Arrays, x: Array) -> Array:
     """f21 and f22."""
-    peaks = arrays["constants"].shape[0]
-    heights = np.concatenate([[10], 1.1 + 8 * np.arange(peaks - 1) / (peaks - 2)])
     d = product(x - arrays["x_opt"], arrays["rotation"])
-    exponents = product(jnp.concatenate([d * d, d], axis=1), arrays["coefficients"]) + arrays["constants"]
-    value = oscillate(10 - jnp.max(jnp.asarray(heights, x.dtype) * exp(-exponents), axis=1))
+    # Peaks first and solutions last, along which a minimum over the peaks is vector instructions.
+    terms = jnp.matmul(arrays["coefficients"], jnp.concatenate([d * d, d], axis=1).T, precision=lax.Precision.HIGHEST)
+    value = oscillate(10 - 10 * exp(-jnp.min(terms + arrays["constants"][:, None], axis=0)))
     return value * value
 
 
