@@ -31,6 +31,20 @@ for _id, _entry_point, _summary in (
 ):
     OPTIMIZERS.register(_id, _entry_point, summary=_summary)
 
+# Each of these also with restarts, under its id and "-restarts".
+for _id, _entry_point, _summary in (
+    ("gaussian-ga", "baselines.genetic.gaussian_ga:make", "truncation selection, Gaussian mutation, a fixed step size"),
+    ("mr15-ga", "baselines.genetic.mr15_ga:make", "the Gaussian GA with the 1/5 success rule"),
+    ("samr-ga", "baselines.genetic.samr_ga:make", "the Gaussian GA with step sizes that are inherited and mutated"),
+    ("gesmr-ga", "baselines.genetic.gesmr_ga:make", "a GA whose step sizes are selected by the best child of a group"),
+    ("sep-cma-es", "baselines.evolution.sep_cma_es:make", "CMA-ES with a diagonal covariance"),
+    ("cma-es", "baselines.evolution.cma_es:make", "CMA-ES with active weights"),
+    ("openai-es", "baselines.evolution.openai_es:make", "antithetic samples, centred ranks and Adam"),
+):
+    OPTIMIZERS.register(_id, _entry_point, summary=_summary)
+    _made_by = f"baselines.restarts:make_{_id.replace('-', '_')}"
+    OPTIMIZERS.register(f"{_id}-restarts", _made_by, summary=f"{_id} with independent restarts when it is stuck")
+
 
 def make(id: str, spec: TaskSpec, **hyperparameters: Any) -> Optimizer:
     """Makes a reference optimizer for a task.

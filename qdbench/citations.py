@@ -10,6 +10,19 @@ from qdbench.registry import UnknownNameError
 
 _ENTRIES = (
     r"""
+@article{clune2008natural,
+  title = {Natural Selection Fails to Optimize Mutation Rates for Long-Term Adaptation on Rugged Fitness Landscapes},
+  author = {Clune, Jeff and Misevic, Dusan and Ofria, Charles and Lenski, Richard E. and Elena, Santiago F. and
+            Sanju{\'a}n, Rafael},
+  journal = {PLoS Computational Biology},
+  volume = {4},
+  number = {9},
+  pages = {e1000187},
+  year = {2008},
+  doi = {10.1371/journal.pcbi.1000187}
+}
+""",
+    r"""
 @article{cully2015animals,
   title = {Robots that can adapt like animals},
   author = {Cully, Antoine and Clune, Jeff and Tarapore, Danesh and Mouret, Jean-Baptiste},
@@ -58,6 +71,19 @@ _ENTRIES = (
 }
 """,
     r"""
+@inproceedings{hansen2009benchmarking,
+  title = {Benchmarking a {BI}-Population {CMA-ES} on the {BBOB}-2009 Function Testbed},
+  author = {Hansen, Nikolaus},
+  booktitle = {Proceedings of the 11th Annual Conference Companion on Genetic and Evolutionary Computation Conference:
+               Late Breaking Papers},
+  series = {GECCO '09},
+  pages = {2389--2396},
+  year = {2009},
+  publisher = {Association for Computing Machinery},
+  doi = {10.1145/1570256.1570333}
+}
+""",
+    r"""
 @techreport{hansen2009noisy,
   title = {Real-Parameter Black-Box Optimization Benchmarking 2009: Noisy Functions Definitions},
   author = {Hansen, Nikolaus and Finck, Steffen and Ros, Raymond and Auger, Anne},
@@ -102,12 +128,74 @@ _ENTRIES = (
 }
 """,
     r"""
+@inproceedings{kumar2022gesmr,
+  title = {Effective Mutation Rate Adaptation through Group Elite Selection},
+  author = {Kumar, Akarsh and Liu, Bo and Miikkulainen, Risto and Stone, Peter},
+  booktitle = {Proceedings of the Genetic and Evolutionary Computation Conference},
+  series = {GECCO '22},
+  pages = {721--729},
+  year = {2022},
+  publisher = {Association for Computing Machinery},
+  doi = {10.1145/3512290.3528706},
+  eprint = {2204.04817},
+  archiveprefix = {arXiv}
+}
+""",
+    r"""
+@inproceedings{lange2023lga,
+  title = {Discovering Attention-Based Genetic Algorithms via Meta-Black-Box Optimization},
+  author = {Lange, Robert and Schaul, Tom and Chen, Yutian and Lu, Chris and Zahavy, Tom and Dalibard, Valentin and
+            Flennerhag, Sebastian},
+  booktitle = {Proceedings of the Genetic and Evolutionary Computation Conference},
+  series = {GECCO '23},
+  pages = {929--937},
+  year = {2023},
+  publisher = {Association for Computing Machinery},
+  doi = {10.1145/3583131.3590496},
+  eprint = {2304.03995},
+  archiveprefix = {arXiv}
+}
+""",
+    r"""
 @article{mouret2015mapelites,
   title = {Illuminating search spaces by mapping elites},
   author = {Mouret, Jean-Baptiste and Clune, Jeff},
   journal = {arXiv preprint arXiv:1504.04909},
   year = {2015},
   eprint = {1504.04909},
+  archiveprefix = {arXiv}
+}
+""",
+    r"""
+@book{rechenberg1973evolutionsstrategie,
+  title = {Evolutionsstrategie: Optimierung technischer Systeme nach Prinzipien der biologischen Evolution},
+  author = {Rechenberg, Ingo},
+  publisher = {Frommann-Holzboog},
+  address = {Stuttgart},
+  year = {1973},
+  isbn = {3-7728-0373-3}
+}
+""",
+    r"""
+@inproceedings{ros2008sepcma,
+  title = {A Simple Modification in {CMA-ES} Achieving Linear Time and Space Complexity},
+  author = {Ros, Raymond and Hansen, Nikolaus},
+  booktitle = {Parallel Problem Solving from Nature -- {PPSN} {X}},
+  series = {Lecture Notes in Computer Science},
+  volume = {5199},
+  pages = {296--305},
+  year = {2008},
+  publisher = {Springer},
+  doi = {10.1007/978-3-540-87700-4_30}
+}
+""",
+    r"""
+@article{salimans2017es,
+  title = {Evolution Strategies as a Scalable Alternative to Reinforcement Learning},
+  author = {Salimans, Tim and Ho, Jonathan and Chen, Xi and Sidor, Szymon and Sutskever, Ilya},
+  journal = {arXiv preprint arXiv:1703.03864},
+  year = {2017},
+  eprint = {1703.03864},
   archiveprefix = {arXiv}
 }
 """,
@@ -122,6 +210,18 @@ _ENTRIES = (
   year = {2011},
   publisher = {Association for Computing Machinery},
   doi = {10.1145/2063384.2063405}
+}
+""",
+    r"""
+@article{such2017deep,
+  title = {Deep Neuroevolution: Genetic Algorithms Are a Competitive Alternative for Training Deep Neural Networks for
+           Reinforcement Learning},
+  author = {Such, Felipe Petroski and Madhavan, Vashisht and Conti, Edoardo and Lehman, Joel and Stanley, Kenneth O. and
+            Clune, Jeff},
+  journal = {arXiv preprint arXiv:1712.06567},
+  year = {2017},
+  eprint = {1712.06567},
+  archiveprefix = {arXiv}
 }
 """,
     r"""

@@ -31,7 +31,7 @@ def test_every_key_in_the_source_resolves():
 @pytest.mark.parametrize("key", BIBLIOGRAPHY)
 def test_an_entry_is_well_formed(key):
     entry = BIBLIOGRAPHY[key]
-    assert re.match(rf"@(article|inproceedings|techreport)\{{{key},\n", entry)
+    assert re.match(rf"@(article|book|inproceedings|techreport)\{{{key},\n", entry)
     assert entry.endswith("\n}")
     depth = 0
     for index, character in enumerate(entry):
@@ -40,7 +40,7 @@ def test_an_entry_is_well_formed(key):
     assert depth == 0
     fields = dict(re.findall(r"^  (\w+) = \{(.*?)\},?$", entry, re.MULTILINE | re.DOTALL))
     assert {"title", "author", "year"} <= set(fields)
-    assert {"doi", "eprint"} & set(fields)
+    assert {"doi", "eprint", "isbn"} & set(fields)
     assert fields["year"] in key
 
 
@@ -56,7 +56,7 @@ def test_an_unknown_key_names_the_nearest():
 
 
 def test_an_unknown_key_without_a_neighbour_lists_all():
-    with pytest.raises(UnknownNameError, match="the keys are cully2015animals, "):
+    with pytest.raises(UnknownNameError, match="the keys are clune2008natural, "):
         bibtex(["!"])
 
 

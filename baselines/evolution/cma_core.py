@@ -11,14 +11,17 @@ With the steps :math:`y_i = (x_i - m) / \sigma` in the order of rank and positiv
         + c_\mu \sum_i w_i y_i y_i^T \\
     \sigma &\leftarrow \sigma \exp \min(1, \; c_\sigma (|p_\sigma|^2 / n - 1) / (2 d_\sigma)).
 
-The step-size rule is that of pycma's purecma. pyribs and the code of fontaine2021dqd apply c_1 twice and leave the
-1 / sigma out of p_c; this is the textbook rule.
+The step-size rule is that of pycma's purecma. CMA-ES proper here has the tutorial's, with
+:math:`|p_\sigma| / E|N(0, I)| - 1` in the place of :math:`(|p_\sigma|^2 / n - 1) / 2`, which converges faster on easy
+functions. pyribs and the code of fontaine2021dqd apply c_1 twice and leave the 1 / sigma out of p_c; this is the
+textbook rule.
 
 Source: hansen2016tutorial.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import equinox as eqx
@@ -32,6 +35,8 @@ from qdbench.numerics import weighted_sum
 CONDITION_LIMIT = 1e14
 STEP_LIMIT = 1e-11
 FLAT_LIMIT = 1e-12
+SIGMA_LIMITS = (1e-30, 1e8)
+_SMALLEST = 1e-10
 
 
 class Rates(NamedTuple):
@@ -105,7 +110,11 @@ def rates(weights: Float[Array, " batch"], dim: int) -> Rates:
 
 
 def update_paths(
-    paths: Paths, rate: Rates, mean_step: Float[Array, " n"], whitened_step: Float[Array, " n"]
+    paths: Paths,
+    rate: Rates,
+    mean_step: Float[Array, " n"],
+    whitened_step: Float[Array, " n"],
+    squared: bool = True,
 ) -> tuple[Paths, Bool[Array, ""]]:
     """Moves the mean by ``sigma <y>`` and updates the paths and the step size.
 
@@ -114,6 +123,7 @@ def update_paths(
         rate: The learning rates.
         mean_step: ``<y>``.
         whitened_step: ``C^(-1/2) <y>``.
+        squared: Whether the step size follows purecma's rule; the tutorial's and pycma's otherwise.
 
     Returns:
         The new state and h_sigma, which is false while the conjugate path is unusually long.
@@ -126,7 +136,11 @@ def update_paths(
     h_sigma = length / (1 - (1 - rate.c_sigma) ** (2 * generation)) < 2 + 4 / (dim + 1)
     gain_c = jnp.where(h_sigma, jnp.sqrt(rate.c_c * (2 - rate.c_c) * rate.mu_eff), 0)
     p_c = (1 - rate.c_c) * paths.p_c + gain_c * mean_step
-    growth = jnp.exp(jnp.minimum(1, rate.c_sigma / rate.d_sigma * (length - 1) / 2))
+    excess = (length - 1) / 2
+    if not squared:
+        expected = math.sqrt(dim) * (1 - 1 / (4 * dim) + 1 / (21 * dim**2))
+        excess = jnp.sqrt(dim * length) / expected - 1
+    growth = jnp.exp(jnp.minimum(1, rate.c_sigma / rate.d_sigma * excess))
     mean = paths.mean + paths.sigma * mean_step
     return Paths(mean, paths.sigma * growth, p_sigma, p_c, generation), h_sigma
 
@@ -165,7 +179,7 @@ def active_update(
         w_i^- \propto \min(0, \ln \frac{\lambda + 1}{2} - \ln i),
 
     with the weights' sum bounded as in hansen2016tutorial (equations 50 to 53), which keeps C positive definite.
-    The QD algorithms here do without it, as published; CMA-ES proper uses it.
+    The QD algorithms here do without it, as published; CMA-ES proper uses it (as :func:`negative_weights`).
 
     Args:
         updated: C', from :func:`update_covariance`.
@@ -175,26 +189,37 @@ def active_update(
         rank: The place of every solution, 0 for the best.
         steps: ``(batch, n)``.
     """
-    batch, dim = steps.shape
-    raw = jnp.minimum(0, jnp.log((batch + 1) / 2) - jnp.log(rank.astype(steps.dtype) + 1))
-    total = -raw.sum()
-    mu_eff = total * total / jnp.sum(raw * raw)
-    bound = jnp.minimum(
-        jnp.minimum(1 + rate.c_1 / rate.c_mu, 1 + 2 * mu_eff / (rate.mu_eff + 2)),
-        (1 - rate.c_1 - rate.c_mu) / (dim * rate.c_mu),
-    )
-    weights = raw * (bound / total)
+    dim = steps.shape[1]
+    weights, bound = negative_weights(rate, rank, dim, str(steps.dtype))
     coordinates = jnp.matmul(steps, factors.axes.T, precision=lax.Precision.HIGHEST) / factors.scales
     scaled = weights * dim / jnp.sum(coordinates * coordinates, axis=1)
     rank_mu = jnp.matmul((scaled[:, None] * steps).T, steps, precision=lax.Precision.HIGHEST)
     return updated + rate.c_mu * (rank_mu + bound * previous)
 
 
+def negative_weights(rate: Rates, rank: Array, dim: int, dtype: str) -> tuple[Float[Array, " batch"], Float[Array, ""]]:
+    """The weights of :func:`active_update`, zero for the better half, and minus their sum."""
+    batch = rank.shape[0]
+    raw = jnp.minimum(0, jnp.log((batch + 1) / 2) - jnp.log(rank.astype(dtype) + 1))
+    total = -raw.sum()
+    mu_eff = total * total / jnp.sum(raw * raw)
+    bound = jnp.minimum(
+        jnp.minimum(1 + rate.c_1 / rate.c_mu, 1 + 2 * mu_eff / (rate.mu_eff + 2)),
+        (1 - rate.c_1 - rate.c_mu) / (dim * rate.c_mu),
+    )
+    return raw * (bound / total), bound
+
+
 def decompose(covariance: Float[Array, "n n"]) -> Factors:
-    """The eigendecomposition; eigenvalues are taken as absolute values, as rounding can make one negative."""
+    """The eigendecomposition.
+
+    Eigenvalues are taken as absolute values, as rounding can make one negative, and none is less than 1e-20 of the
+    largest, so that one can divide by their roots.
+    """
     eigenvectors, eigenvalues = lax.linalg.eigh((covariance + covariance.T) / 2, symmetrize_input=False)
+    scales = jnp.sqrt(jnp.abs(eigenvalues))
     # Rows, because LAPACK's columns are then where the compiler keeps arrays anyway, and nothing is copied.
-    return Factors(eigenvectors.T, jnp.sqrt(jnp.abs(eigenvalues)))
+    return Factors(eigenvectors.T, jnp.maximum(scales, _SMALLEST * scales.max()))
 
 
 def transform(factors: Factors, normals: Float[Array, "batch n"]) -> Float[Array, "batch n"]:
@@ -220,13 +245,40 @@ def should_stop(
         value: Its improvement value.
         rank: Its place in the ranking; the best and the worst are compared.
     """
-    smallest, largest = scales.min(), scales.max()
-    ill_conditioned = largest * largest > CONDITION_LIMIT * smallest * smallest
-    tiny = sigma * largest < STEP_LIMIT
     best, worst = rank == 0, rank == rank.shape[0] - 1
 
     def difference(array: Array) -> Array:
         return jnp.sum(jnp.where(best, array, 0)) - jnp.sum(jnp.where(worst, array, 0))
 
     flat = (difference(status) == 0) & (jnp.abs(difference(value)) < FLAT_LIMIT)
-    return ill_conditioned | tiny | flat
+    return is_degenerate(sigma, scales) | flat
+
+
+def is_degenerate(sigma: Float[Array, ""], scales: Float[Array, " n"]) -> Bool[Array, ""]:
+    """Whether a distribution is of no more use: condition > 1e14 or largest deviation < 1e-11.
+
+    Args:
+        sigma: The step size.
+        scales: Square roots of the covariance's eigenvalues.
+    """
+    smallest, largest = scales.min(), scales.max()
+    ill_conditioned = largest * largest > CONDITION_LIMIT * smallest * smallest
+    return ill_conditioned | (sigma * largest < STEP_LIMIT)
+
+
+def limit_sigma(paths: Paths) -> Paths:
+    """The paths with a step size that cannot become 0 or infinite, on a task whose objective has no end, say."""
+    low, high = np.asarray(SIGMA_LIMITS, paths.sigma.dtype)
+    return eqx.tree_at(lambda p: p.sigma, paths, jnp.clip(paths.sigma, low, high))
+
+
+def checked_batch_size(id: str, dim: int, batch_size: int | None) -> int:
+    """The batch size, by default the tutorial's 4 + floor(3 ln n).
+
+    Raises:
+        ValueError: If there are not two solutions, of which one could be a parent.
+    """
+    size = 4 + math.floor(3 * math.log(dim)) if batch_size is None else batch_size
+    if size < 2:
+        raise ValueError(f"optimizer {id!r}: the size must be an integer of at least 2, but batch_size is {size!r}")
+    return size

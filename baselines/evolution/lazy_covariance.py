@@ -14,10 +14,13 @@ from __future__ import annotations
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from baselines.evolution.cma_core import Factors, Rates, decay, decompose, transform, whiten
+
+_VARIANCE_LIMITS = (1e-20, 1e20)
 
 
 class LazyCovariance(eqx.Module):
@@ -103,7 +106,18 @@ def update(
     steps: Float[Array, "batch n"],
 ) -> LazyCovariance:
     """Logs the rank-one and rank-mu update of :func:`baselines.evolution.cma_core.update_covariance`."""
-    factor = decay(rate, h_sigma)
+    return log_update(covariance, decay(rate, h_sigma), rate, p_c, weights, steps)
+
+
+def log_update(
+    covariance: LazyCovariance,
+    factor: Float[Array, ""],
+    rate: Rates,
+    p_c: Float[Array, " n"],
+    weights: Float[Array, " batch"],
+    steps: Float[Array, "batch n"],
+) -> LazyCovariance:
+    """Logs ``factor C + c_1 p_c p_c^T + c_mu sum_i w_i y_i y_i^T``; weights may be negative."""
     block = jnp.concatenate([steps, p_c[None]])
     added = jnp.append(rate.c_mu * weights, rate.c_1)
     vectors = lax.dynamic_update_index_in_dim(covariance.vectors, block, covariance.count, 0)
@@ -119,11 +133,12 @@ def decompose_if_due(covariance: LazyCovariance) -> LazyCovariance:
     """Forms the matrix and decomposes it if the log is full."""
     due = covariance.count >= covariance.vectors.shape[0]
     # A loop of no or one turn works in place, where the branches of a conditional would copy the matrices.
-    result: LazyCovariance = lax.fori_loop(0, due.astype(jnp.int32), lambda _, c: _decompose(c), covariance)
+    result: LazyCovariance = lax.fori_loop(0, due.astype(jnp.int32), lambda _, c: decompose_now(c), covariance)
     return result
 
 
-def _decompose(covariance: LazyCovariance) -> LazyCovariance:
+def decompose_now(covariance: LazyCovariance) -> LazyCovariance:
+    """Forms the matrix and decomposes it; for a log that is full."""
     dim = covariance.scales.shape[0]
     vectors = covariance.vectors.reshape(-1, dim)
     weighted = covariance.weights.reshape(-1, 1) * vectors
@@ -132,6 +147,9 @@ def _decompose(covariance: LazyCovariance) -> LazyCovariance:
     # Not an identity matrix times a factor: the compiler would make that matrix anew for every stretch of iterations.
     diagonal = jnp.arange(dim)
     matrix = matrix.at[diagonal, diagonal].add(jnp.where(covariance.is_identity, covariance.scale, 0))
+    # What no search of use comes near: without an end to go to or with nothing to learn, the scale would drift away.
+    largest = matrix[diagonal, diagonal].max()
+    matrix = matrix * (jnp.clip(largest, *np.asarray(_VARIANCE_LIMITS, matrix.dtype)) / largest)
     factors = decompose(matrix)
     return LazyCovariance(
         scale=jnp.ones_like(covariance.scale),

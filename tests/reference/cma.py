@@ -8,14 +8,20 @@ from collections.abc import Callable
 import numpy as np
 
 
+def expected_length(n: int) -> float:
+    """The tutorial's approximation of E|N(0, I)|."""
+    return math.sqrt(n) * (1 - 1 / (4 * n) + 1 / (21 * n**2))
+
+
 class Cma:
     """The distribution N(mean, sigma^2 C) and its update from the best parents, given in the order of rank.
 
     ``used`` is the C that samples and whitens: a copy of C made every ``gap`` generations.
     """
 
-    def __init__(self, mean: np.ndarray, sigma: float, gap: int = 1) -> None:
+    def __init__(self, mean: np.ndarray, sigma: float, gap: int = 1, squared: bool = True) -> None:
         n = len(mean)
+        self.squared = squared
         self.gap, self.used = gap, np.eye(n)
         self.mean, self.sigma, self.C = np.array(mean, float), float(sigma), np.eye(n)
         self.p_sigma, self.p_c, self.generation, self.hsig = np.zeros(n), np.zeros(n), 0, True
@@ -48,7 +54,8 @@ class Cma:
             self.C += cmu * weight * np.outer(step, step)
         if self.generation % self.gap == 0:
             self.used = self.C.copy()
-        self.sigma *= math.exp(min(1, (cs / damps) * (squared / n - 1) / 2))
+        excess = (squared / n - 1) / 2 if self.squared else math.sqrt(squared) / expected_length(n) - 1
+        self.sigma *= math.exp(min(1, (cs / damps) * excess))
 
     def collapsed(
         self, status: np.ndarray, value: np.ndarray, best: int, worst: int, covariance: np.ndarray | None = None

@@ -1,0 +1,1 @@
+"""Genetic algorithms with Gaussian mutation that differ in how they choose its step size."""

@@ -1,0 +1,85 @@
+"""The genetic algorithm with Rechenberg's 1/5 success rule (Rechenberg 1973; Lange et al. 2023)."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from baselines import ranking
+from baselines.genetic.population import Population, elites, empty, limited, rows, survivors, take
+from baselines.random_search import sample_start
+from qdbench.protocols import Batch, Evaluation, Optimizer
+from qdbench.random import add_normal, derive, integers
+from qdbench.spec import TaskSpec
+
+
+class State(eqx.Module):
+    """The population, the step size, and the children's parents (their places in the population)."""
+
+    population: Population
+    sigma: Float[Array, ""]
+    parents: Int[Array, " batch"]
+
+
+class Mr15Ga(Optimizer):
+    r"""Truncation selection and Gaussian mutation, whose step size follows the share of successful children.
+
+    The algorithm is :class:`baselines.genetic.gaussian_ga.GaussianGa`, and after every iteration
+
+    .. math::
+        \sigma \leftarrow \begin{cases}
+            2 \sigma & \text{if more than } N / 5 \text{ children are better than their own parent} \\
+            \sigma / 2 & \text{otherwise.}
+        \end{cases}
+
+    Source: rechenberg1973evolutionsstrategie for the 1/5 success rule; lange2023lga for this form of it. Differences:
+    Rechenberg's rule is for one parent with one child, looks back over about 10 n mutations, and multiplies or
+    divides by 0.85. evosax 0.3.2's MR15_GA has no parent selection: each of N individuals has one child and the best N
+    of all survive; the evosax of lange2023lga had one parent by default, counted survivors that were better than the
+    best so far, and asked for more than 15 %. The step size stays within [1e-20, 1e6].
+
+    Hyperparameters: ``sigma`` (at the start) 0.5, ``elite_ratio`` (rho) 0.5, ``batch_size`` (N) 32.
+    """
+
+    sigma: Float[Array, ""]
+    elite_ratio: Float[Array, ""]
+    id: str = eqx.field(static=True)
+    spec: TaskSpec = eqx.field(static=True)
+    initial: tuple[Batch, ...] = eqx.field(static=True)
+    iteration: tuple[Batch, ...] = eqx.field(static=True)
+
+    def init(self, key: Key[Array, ""]) -> State:
+        """An empty population."""
+        size = self.iteration[0].size
+        return State(empty(self.spec, size), self.sigma, jnp.zeros(size, jnp.int32))
+
+    def ask(self, key: Key[Array, ""], state: State, batch: Batch) -> tuple[Array, State]:
+        """The initial population, or children."""
+        if batch in self.initial:
+            return sample_start(key, self.spec, batch.size), state
+        parents = integers(derive(key, 0), batch.size, elites(self.elite_ratio, batch.size))
+        children = add_normal(derive(key, 1), rows(state.population.solutions, parents), state.sigma)
+        return children, State(state.population, state.sigma, parents)
+
+    def tell(self, key: Key[Array, ""], state: State, batch: Batch, solutions: Array, evaluation: Evaluation) -> State:
+        """Keeps the best of parents and children and adapts the step size."""
+        objective = ranking.finite(evaluation.objective)
+        sigma = state.sigma
+        if batch not in self.initial:
+            better = (objective > rows(state.population.objective, state.parents)).sum(dtype=jnp.int32)
+            sigma = limited(sigma * jnp.where(5 * better > batch.size, 2, 0.5).astype(sigma.dtype))
+        chosen = survivors(state.population, objective)
+        return State(take(state.population, chosen, solutions, objective), sigma, state.parents)
+
+
+def make(spec: TaskSpec, sigma: float = 0.5, elite_ratio: float = 0.5, batch_size: int = 32) -> Mr15Ga:
+    """Makes the optimizer; see :class:`Mr15Ga`."""
+    return Mr15Ga(
+        sigma=jnp.asarray(sigma, spec.precision),
+        elite_ratio=jnp.asarray(elite_ratio, spec.precision),
+        id="mr15-ga",
+        spec=spec.structure(),
+        initial=(Batch("initial", batch_size),),
+        iteration=(Batch("children", batch_size),),
+    )
