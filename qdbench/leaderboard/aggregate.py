@@ -16,13 +16,19 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from qdbench.harness import store
+from qdbench.harness import pack, store
 from qdbench.harness.result import FinalArchive, TrialConfig, TrialRecord, TrialResult
 from qdbench.leaderboard.labels import label_groups
 from qdbench.spec import TaskSpec
 
-METRIC_NAMES = {"qd_score": "QD-score", "coverage": "Coverage (%)", "best_objective": "Best objective"}
-METRICS = tuple(METRIC_NAMES)
+METRIC_NAMES = {
+    "qd_score": "QD-score",
+    "coverage": "Coverage (%)",
+    "best_objective": "Best objective",
+    "precision": "Precision f - f_opt",
+}
+METRICS = ("qd_score", "coverage", "best_objective")
+LOWER_IS_BETTER = frozenset({"precision"})
 COSTS = ("evaluations", "gradient_evaluations", "run_seconds", "compile_seconds")
 CONFIDENCE = 0.95
 
@@ -37,12 +43,13 @@ class Problem(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class StoredTrial:
-    """A finished trial: its record and trace in memory, its archive on the disk until it is asked for."""
+    """A finished trial: record, trace and targets in memory, its archive on the disk until it is asked for."""
 
     path: Path
     record: TrialRecord
     trace: pd.DataFrame
     has_archive: bool
+    targets: pd.DataFrame | None = None
 
     def archive(self) -> FinalArchive | None:
         """Reads the final archive from the file; None where it was not stored."""
@@ -86,26 +93,30 @@ def read_results(directory: Path) -> Results:
     is listed, with whether its metrics agree.
 
     Args:
-        directory: A folder as :mod:`qdbench.harness.store` writes it, or one above several of them.
+        directory: A folder as :mod:`qdbench.harness.store` or :mod:`qdbench.harness.pack` writes it, or one above
+            several of them.
     """
     trials: dict[str, StoredTrial] = {}
     failures: dict[str, TrialRecord] = {}
     problems: list[Problem] = []
-    for path in store.result_paths(directory):
+    for path in [*store.result_paths(directory), *pack.pack_paths(directory)]:
         file = path.relative_to(directory).as_posix()
         try:
-            result = store.load(path)
-            _check_archive(result.archive)
+            found = pack.load(path) if path.suffix == pack.SUFFIX else [store.load(path)]
+            for result in found:
+                _check_archive(result.archive)
         except (store.StoreError, ValueError) as error:
             problems.append(Problem("unreadable", file, _reason(error, path)))
             continue
-        digest = result.record.config.digest()
-        if result.record.status == "failed":
-            failures.setdefault(digest, result.record)
-        elif digest in trials:
-            problems.append(_duplicate(file, result, trials[digest], directory))
-        else:
-            trials[digest] = StoredTrial(path, result.record, result.trace, result.archive is not None)
+        for result in found:
+            digest = result.record.config.digest()
+            if result.record.status == "failed":
+                failures.setdefault(digest, result.record)
+            elif digest in trials:
+                problems.append(_duplicate(file, result, trials[digest], directory))
+            else:
+                has_archive = result.archive is not None
+                trials[digest] = StoredTrial(path, result.record, result.trace, has_archive, result.targets)
     for path in store.failure_paths(directory):
         file = path.relative_to(directory).as_posix()
         try:
@@ -151,16 +162,18 @@ def trial_table(results: Results) -> pd.DataFrame:
 def summarize(table: pd.DataFrame) -> pd.DataFrame:
     """One row for each group: trials, failures, metrics with intervals, median cost and rank on the task.
 
-    For each of qd_score, coverage and best_objective: ``<name>_mean``, ``<name>_std`` (n - 1 in the denominator),
-    ``<name>_low`` and ``<name>_high`` (:func:`mean_interval`). The ``rank`` is 1 for the highest mean of the task's
-    ranking metric; equal means share the mean of their ranks, and a group without a finite mean has none.
+    For each of qd_score, coverage, best_objective and the task's ranking metric: ``<name>_mean``, ``<name>_std``
+    (n - 1 in the denominator), ``<name>_low`` and ``<name>_high`` (:func:`mean_interval`). The ``rank`` is 1 for the
+    best mean of the task's ranking metric: the highest, or the lowest of a metric in :data:`LOWER_IS_BETTER`. Equal
+    means share the mean of their ranks, and a group without a finite mean has none.
 
     Args:
         table: From :func:`trial_table`.
     """
     rows = [_summary_row(group) for _, group in table.groupby(["task", "optimizer"], sort=True)]
     summary = pd.DataFrame(rows)
-    summary["rank"] = summary.groupby("task")["score_mean"].rank(ascending=False, method="average")
+    gain = summary["score_mean"].where(~summary["metric"].isin(LOWER_IS_BETTER), -summary["score_mean"])
+    summary["rank"] = gain.groupby(summary["task"]).rank(ascending=False, method="average")
     return summary.sort_values(["task", "rank", "optimizer"], ignore_index=True)
 
 
@@ -200,6 +213,12 @@ def mean_interval(values: Sequence[float] | np.ndarray) -> Interval:
     std = float(sample.std(ddof=1))
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, sample.size - 1)) * std / np.sqrt(sample.size)
     return Interval(mean, std, float(mean - half), float(mean + half))
+
+
+def with_precision(trace: pd.DataFrame) -> pd.DataFrame:
+    """A trace with the column ``precision``, f - f_opt, of a task whose objective is minus that."""
+    # Subtracting from zero turns an objective of 0 into a precision of 0, not -0.
+    return trace if "precision" in trace else trace.assign(precision=0.0 - trace["best_objective"])
 
 
 def mean_curve(traces: Sequence[pd.DataFrame], metric: str) -> pd.DataFrame:
@@ -254,9 +273,16 @@ def _row(digest: str, record: TrialRecord, task: str, optimizer: str) -> dict[st
         "digest": digest,
         "status": record.status,
         "error": record.error,
-        **record.metrics,
+        **_metrics(record),
         **{f"provenance.{key}": value for key, value in record.provenance.items()},
     }
+
+
+def _metrics(record: TrialRecord) -> dict[str, int | float]:
+    metrics = record.metrics
+    if record.config.task.metric == "precision" and "precision" not in metrics and "best_objective" in metrics:
+        return metrics | {"precision": 0.0 - metrics["best_objective"]}
+    return metrics
 
 
 def _identity(config: TrialConfig) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from qdbench.harness.result import FinalArchive
 from qdbench.leaderboard import aggregate, figures, published, statistics
 from qdbench.leaderboard.aggregate import Results
+from qdbench.leaderboard.tables import Table, overall_table
 from qdbench.spec import TaskSpec
 
 TITLE = "qdbench leaderboard"
@@ -55,6 +56,11 @@ class Board:
     analysis: statistics.Analysis
     plots: dict[str, tuple[Plot, ...]]
     look: dict[str, figures.Style]
+
+    @property
+    def brief(self) -> Table:
+        """The overall ranking with the ranking metric of every task."""
+        return overall_table(self.overall, self.summary, brief=True)
 
     def provenance(self) -> dict[str, list[str]]:
         """The distinct values of each key of the provenance, but for the times of recording, which all differ."""
@@ -128,24 +134,31 @@ def _curves(
     name: str,
 ) -> Plot | None:
     metrics = ("qd_score", "coverage") if spec.metric == "qd_score" else (spec.metric,)
+    traces = {optimizer: [results.trials[digest].trace for digest in found] for optimizer, found in digests.items()}
+    if "precision" in metrics:
+        traces = {
+            optimizer: [aggregate.with_precision(trace) for trace in found] for optimizer, found in traces.items()
+        }
     curves = {}
     for metric in metrics:
         panel = {
-            optimizer: aggregate.mean_curve([results.trials[digest].trace for digest in found], metric)
-            for optimizer, found in digests.items()
-            if all(metric in results.trials[digest].trace for digest in found)
+            optimizer: aggregate.mean_curve(found, metric)
+            for optimizer, found in traces.items()
+            if all(metric in trace for trace in found)
         }
         curves[metric] = {optimizer: curve for optimizer, curve in panel.items() if len(curve)}
     curves = {metric: panel for metric, panel in curves.items() if panel}
     if not curves:
         return None
     shown = " and ".join(aggregate.METRIC_NAMES.get(metric, metric) for metric in curves)
-    ends = {optimizer: curve["mean"].iloc[-1] for optimizer, curve in curves[next(iter(curves))].items()}
+    first = next(iter(curves))
+    form = ".3g" if first in aggregate.LOWER_IS_BETTER else ".2f"
+    ends = {optimizer: curve["mean"].iloc[-1] for optimizer, curve in curves[first].items()}
     return Plot(
         name=f"{name}-curves",
         figure=figures.curves_figure(curves, look),
         alternative=f"{shown} over evaluations on {task}. Final means: "
-        + ", ".join(f"{optimizer} {end:.2f}" for optimizer, end in ends.items()),
+        + ", ".join(f"{optimizer} {end:{form}}" for optimizer, end in ends.items()),
         caption=f"{shown} over evaluations: mean over the repetitions and the 95 % confidence interval of the mean.",
     )
 

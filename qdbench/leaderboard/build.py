@@ -5,10 +5,14 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from qdbench.harness import store
+from qdbench.harness import pack, store
 from qdbench.harness.result import FinalArchive, TrialResult
 from qdbench.leaderboard import aggregate, figures, render
 from qdbench.leaderboard.aggregate import Problem, Results
+from qdbench.leaderboard.bbob import board as bbob_board
+from qdbench.leaderboard.bbob import render as bbob_render
+from qdbench.leaderboard.bbob.board import BbobBoard
+from qdbench.leaderboard.bbob.data import is_bbob
 from qdbench.leaderboard.board import Board, Plot, assemble
 
 MARKDOWN, CSV, PAGE = "board.md", "board.csv", "index.html"
@@ -24,7 +28,7 @@ class BuiltBoard:
 
     out: Path
     files: tuple[Path, ...]
-    board: Board
+    board: Board | BbobBoard
 
 
 def build(results: Path, out: Path, title: str | None = None, save_png: bool = False) -> BuiltBoard:
@@ -42,7 +46,7 @@ def build(results: Path, out: Path, title: str | None = None, save_png: bool = F
         NoResultsError: If the folder does not exist or holds no trial.
         StoreError: If a file cannot be written.
     """
-    board = assemble(_read(results), title)
+    board = _assemble(_read(results), title)
     files = _render(board)
     if save_png:
         files |= {f"figures/{plot.name}.png": figures.png_bytes(plot.figure) for plot in _plots(board)}
@@ -64,11 +68,11 @@ def check(results: Path, out: Path, title: str | None = None) -> list[Path]:
     """
     if title is None:
         title = _title_of(out / MARKDOWN)
-    files = _render(assemble(_read(results), title))
+    files = _render(_assemble(_read(results), title))
     return [out / name for name, content in files.items() if _bytes_of(out / name) != content]
 
 
-def compact(results: Path, out: Path, archives_of_repetition: int = 0) -> tuple[Problem, ...]:
+def compact(results: Path, out: Path, archives_of_repetition: int = 0, packed: bool = False) -> tuple[Problem, ...]:
     """Copies results without what makes them large, so that they can be committed.
 
     Solutions are dropped, and archives but for those of one repetition. Records of failures are copied. A board of the
@@ -78,6 +82,7 @@ def compact(results: Path, out: Path, archives_of_repetition: int = 0) -> tuple[
         results: A folder of stored trials.
         out: Another folder, which gets the same layout.
         archives_of_repetition: The repetition whose archives (objectives and measures) stay.
+        packed: Write one Parquet file for each task id and optimizer, without any archive.
 
     Returns:
         The files that were not copied, with the reasons.
@@ -90,10 +95,13 @@ def compact(results: Path, out: Path, archives_of_repetition: int = 0) -> tuple[
     if results.resolve() == out.resolve():
         raise ValueError(f"compact writes to another folder than it reads from: both are {results}")
     found = _read(results)
-    for trial in found.trials.values():
+    trials = () if packed else found.trials.values()
+    if packed:
+        pack.save(out, (TrialResult(trial.record, trial.trace, None, trial.targets) for trial in found.trials.values()))
+    for trial in trials:
         keep = trial.record.config.repetition == archives_of_repetition
         archive = _without_solutions(trial.archive()) if keep else None
-        store.save_result(out, TrialResult(trial.record, trial.trace, archive))
+        store.save_result(out, TrialResult(trial.record, trial.trace, archive, trial.targets))
     for record in found.failures.values():
         store.save_failure(out, record)
     return found.problems
@@ -118,17 +126,24 @@ def _read(directory: Path) -> Results:
     )
 
 
-def _render(board: Board) -> dict[str, bytes]:
+def _assemble(results: Results, title: str | None) -> Board | BbobBoard:
+    """The board that the results ask for: BBOB's where all of them are of BBOB, else the general one."""
+    return bbob_board.assemble(results, title) if is_bbob(results) else assemble(results, title)
+
+
+def _render(board: Board | BbobBoard) -> dict[str, bytes]:
     svgs = {plot.name: figures.svg_bytes(plot.figure) for plot in _plots(board)}
-    return {
-        MARKDOWN: render.to_markdown(board).encode(),
-        CSV: render.to_csv(board).encode(),
-        PAGE: render.to_html(board, svgs).encode(),
-        **{f"figures/{name}.svg": svg for name, svg in svgs.items()},
-    }
+    if isinstance(board, BbobBoard):
+        pages = bbob_render.to_markdown(board), bbob_render.to_csv(board), bbob_render.to_html(board, svgs)
+    else:
+        pages = render.to_markdown(board), render.to_csv(board), render.to_html(board, svgs)
+    named = {name: text.encode() for name, text in zip((MARKDOWN, CSV, PAGE), pages, strict=True)}
+    return named | {f"figures/{name}.svg": svg for name, svg in svgs.items()}
 
 
-def _plots(board: Board) -> list[Plot]:
+def _plots(board: Board | BbobBoard) -> list[Plot]:
+    if isinstance(board, BbobBoard):
+        return bbob_render.plots(board)
     return [plot for plots in board.plots.values() for plot in plots]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import io
+import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from qdbench.harness.result import FinalArchive
-from qdbench.leaderboard.aggregate import METRIC_NAMES
+from qdbench.leaderboard.aggregate import LOWER_IS_BETTER, METRIC_NAMES
 from qdbench.spec import Measure, TaskSpec
 
 INK, MUTED, RULE, PAPER = "#1b2431", "#5c6675", "#dde1e7", "#fffffe"
@@ -26,7 +27,7 @@ EMPTY = "#e4e6ea"
 
 _DARK = {INK: "#e7eaef", MUTED: "#a3acb9", RULE: "#39414d", PAPER: "#171b21"}
 _FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif"
-_SETTINGS: dict[Any, Any] = {
+SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "qdbench",
     "svg.fonttype": "none",
     # The font that comes with matplotlib measures the text alike on every machine; the reader's own font shows it.
@@ -88,12 +89,14 @@ def styles(labels: Iterable[str]) -> dict[str, Style]:
 def curves_figure(curves: Mapping[str, Mapping[str, pd.DataFrame]], look: Mapping[str, Style]) -> Figure:
     """Metrics over evaluations: the mean of each optimizer with the band of its 95 % interval.
 
+    A metric of which lower is better, a precision, has a logarithmic axis.
+
     Args:
         curves: For each metric (one panel each) and each optimizer, a curve of
             :func:`qdbench.leaderboard.aggregate.mean_curve`.
         look: From :func:`styles`.
     """
-    with mpl.rc_context(_SETTINGS):
+    with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(10.6, 4.1))
         names = list(dict.fromkeys(name for panel in curves.values() for name in panel))
         direct = len(names) <= _MOST_DIRECT_LABELS and max(map(len, names)) <= _LONGEST_DIRECT_LABEL
@@ -107,6 +110,8 @@ def curves_figure(curves: Mapping[str, Mapping[str, pd.DataFrame]], look: Mappin
             axes.set_title(METRIC_NAMES.get(metric, metric), loc="left", fontsize=10, fontweight="bold")
             axes.xaxis.set_major_formatter(EngFormatter(sep=""))
             axes.xaxis.set_major_locator(MaxNLocator(5))
+            if metric in LOWER_IS_BETTER and _any_positive(panel.values()):
+                axes.set_yscale("log", nonpositive="clip")
             axes.set_xlim(0, max(float(curve["evaluations"].max()) for curve in panel.values()))
             if direct:
                 _label_ends(axes, {name: float(curve["mean"].iloc[-1]) for name, curve in panel.items()}, look)
@@ -130,7 +135,7 @@ def heatmaps_figure(spec: TaskSpec, archives: Mapping[str, FinalArchive]) -> Fig
     """
     if spec.num_measures not in (1, 2) or not archives:
         return None
-    with mpl.rc_context({**_SETTINGS, "axes.grid": False, "axes.facecolor": EMPTY}):
+    with mpl.rc_context({**SETTINGS, "axes.grid": False, "axes.facecolor": EMPTY}):
         if spec.num_measures == 1:
             figure, panels = _strips(spec, list(archives))
         else:
@@ -143,7 +148,7 @@ def heatmaps_figure(spec: TaskSpec, archives: Mapping[str, FinalArchive]) -> Fig
 def svg_bytes(figure: Figure) -> bytes:
     """The figure as SVG, with dark colours for readers who prefer them; no date, no version, stable ids."""
     stream = io.BytesIO()
-    with mpl.rc_context(_SETTINGS):
+    with mpl.rc_context(SETTINGS):
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     text = stream.getvalue().decode().replace("'DejaVu Sans'", _FONTS)
     rules = "".join(
@@ -159,7 +164,7 @@ def svg_bytes(figure: Figure) -> bytes:
 def png_bytes(figure: Figure, dpi: int = 160) -> bytes:
     """The figure as PNG in the light colours."""
     stream = io.BytesIO()
-    with mpl.rc_context(_SETTINGS):
+    with mpl.rc_context(SETTINGS):
         FigureCanvasAgg(figure)
         figure.savefig(stream, format="png", dpi=dpi, metadata={"Software": None})
     return stream.getvalue()
@@ -168,6 +173,10 @@ def png_bytes(figure: Figure, dpi: int = 160) -> bytes:
 def data_uri(svg: bytes) -> str:
     """An SVG as the source of an ``<img>`` that loads nothing."""
     return "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
+
+
+def _any_positive(panel: Iterable[pd.DataFrame]) -> bool:
+    return any((curve["mean"] > 0).any() for curve in panel)
 
 
 def _draw_curve(axes: Axes, curve: pd.DataFrame, name: str, style: Style) -> None:
@@ -188,8 +197,11 @@ def _label_ends(axes: Axes, ends: Mapping[str, float], look: Mapping[str, Style]
     """Names the curves at their right ends, moved apart where they would overlap."""
     low, high = axes.get_ylim()
     names = sorted((name for name in ends if np.isfinite(ends[name])), key=lambda name: (ends[name], name))
+    if axes.get_yscale() == "log":
+        low, high = math.log10(low), math.log10(high)
+        ends = {name: math.log10(ends[name]) if ends[name] > 0 else low for name in names}
     heights = [(ends[name] - low) / (high - low) for name in names]
-    for name, height, place in zip(names, heights, _spread(heights, gap=0.062), strict=True):
+    for name, height, place in zip(names, heights, spread(heights, gap=0.062), strict=True):
         style = look[name]
         shape: dict[str, Any] = {"transform": axes.transAxes, "clip_on": False}
         axes.plot([1.005, 1.035], [height, place], color=RULE, linewidth=0.8, **shape)
@@ -197,7 +209,7 @@ def _label_ends(axes: Axes, ends: Mapping[str, float], look: Mapping[str, Style]
         axes.text(1.115, place, name, va="center", fontsize=8.5, transform=axes.transAxes)
 
 
-def _spread(heights: Sequence[float], gap: float) -> list[float]:
+def spread(heights: Sequence[float], gap: float) -> list[float]:
     """Moves ascending positions apart to at least ``gap``, each group of neighbours about its own middle."""
     clusters: list[list[float]] = []
     for height in heights:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import jinja2
 import rich.table
@@ -30,6 +30,18 @@ def to_html(board: Board, svgs: Mapping[str, bytes]) -> str:
         board: The board.
         svgs: The figures' SVG by the name of the plot.
     """
+    return page("template.html.j2", _content(board), svgs, {name: style.color for name, style in board.look.items()})
+
+
+def page(template: str, content: Mapping[str, Any], svgs: Mapping[str, bytes], colors: Mapping[str, str]) -> str:
+    """Fills a template of this package; the figures go into the page itself.
+
+    Args:
+        template: The name of the template.
+        content: What it shows.
+        svgs: The figures' SVG by the name of the plot.
+        colors: The colour of each optimizer's dot.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: (resources.files(__package__) / name).read_text("utf-8")),
         autoescape=True,
@@ -37,30 +49,29 @@ def to_html(board: Board, svgs: Mapping[str, bytes]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    template = environment.get_template("template.html.j2")
     images = {name: figures.data_uri(svg) for name, svg in svgs.items()}
-    colors = {name: "var(--ink)" if style.color == figures.INK else style.color for name, style in board.look.items()}
-    return template.render(**_content(board), images=images, colors=colors) + "\n"
+    dots = {name: "var(--ink)" if color == figures.INK else color for name, color in colors.items()}
+    return environment.get_template(template).render(**content, images=images, colors=dots) + "\n"
 
 
 def to_markdown(board: Board) -> str:
     """The board as Markdown, with the figures as files beside it."""
     content = _content(board)
-    parts = [f"# {board.title}", board.description(), _bullets(f"{k}: {v}" for k, v in content["provenance"].items())]
-    parts += ["## Overall ranking", _table(content["overall"]), RANKING_NOTE]
+    parts = [f"# {board.title}", board.description(), bullets(f"{k}: {v}" for k, v in content["provenance"].items())]
+    parts += ["## Overall ranking", markdown_table(content["overall"]), RANKING_NOTE]
     if content["published"]:
         parts += ["## Table 1, reproduced", content["published_note"]]
-        parts += [f"{table.caption}\n\n{_table(table)}" for table in content["published"]]
+        parts += [f"{table.caption}\n\n{markdown_table(table)}" for table in content["published"]]
     for task in content["tasks"]:
-        parts += [f"## {task['name']}", _escaped(task["description"]), _table(task["table"])]
+        parts += [f"## {task['name']}", escaped(task["description"]), markdown_table(task["table"])]
         parts += [
-            f"![{_escaped(plot.alternative)}](figures/{plot.name}.svg)\n\n{plot.caption}" for plot in task["plots"]
+            f"![{escaped(plot.alternative)}](figures/{plot.name}.svg)\n\n{plot.caption}" for plot in task["plots"]
         ]
         parts += [task["note"]]
-    parts += ["## Do the optimizers differ?", _bullets(board.analysis.words)]
-    parts += [f"{table.caption}\n\n{_table(table)}" for table in content["tests"] if table.rows]
+    parts += ["## Do the optimizers differ?", bullets(board.analysis.words)]
+    parts += [f"{table.caption}\n\n{markdown_table(table)}" for table in content["tests"] if table.rows]
     parts += ["## Failures and files that do not count"]
-    parts += [f"{table.caption}\n\n{_table(table)}" for table in content["incidents"]] or ["None."]
+    parts += [f"{table.caption}\n\n{markdown_table(table)}" for table in content["incidents"]] or ["None."]
     parts += ["## Rebuild", f"```\n{REBUILD}\n{CHECK}\n```"]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -71,10 +82,30 @@ def to_csv(board: Board) -> str:
     return text
 
 
-def terminal_table(board: Board) -> rich.table.Table:
+@runtime_checkable
+class Ranking(Protocol):
+    """What a terminal shows of a board of any kind."""
+
+    @property
+    def title(self) -> str:
+        """The heading."""
+
+    @property
+    def brief(self) -> Table:
+        """The ranking."""
+
+    def description(self) -> str:
+        """What was run."""
+
+
+def terminal_table(board: Ranking) -> rich.table.Table:
     """The overall ranking for a terminal."""
-    table = tables.overall_table(board.overall, board.summary, brief=True)
-    shown = rich.table.Table(title=board.title, caption=board.description())
+    return rich_table(board.brief, board.title, board.description())
+
+
+def rich_table(table: Table, title: str, caption: str) -> rich.table.Table:
+    """A table for a terminal."""
+    shown = rich.table.Table(title=title, caption=caption)
     for column in table.columns:
         shown.add_column(
             rich.text.Text(column.full_title), justify="right" if column.numeric else "left", no_wrap=not column.numeric
@@ -90,7 +121,7 @@ def _content(board: Board) -> dict[str, Any]:
     return {
         "title": board.title,
         "description": board.description(),
-        "provenance": {key: _values(values) for key, values in board.provenance().items() if values},
+        "provenance": {key: values_text(values) for key, values in board.provenance().items() if values},
         "overall": tables.overall_table(board.overall, board.summary),
         "ranking_note": RANKING_NOTE,
         "published": [tables.published_table(task, board.comparison) for task in compared],
@@ -144,13 +175,15 @@ def _incidents(board: Board) -> list[Table]:
     return found
 
 
-def _values(values: Sequence[str]) -> str:
+def values_text(values: Sequence[str]) -> str:
+    """The first few values, and how many more there are."""
     more = len(values) - _SHOWN_VALUES
     return "; ".join(values[:_SHOWN_VALUES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _table(table: Table) -> str:
-    head = "| " + " | ".join(_escaped(column.full_title) for column in table.columns) + " |"
+def markdown_table(table: Table) -> str:
+    """A table in Markdown."""
+    head = "| " + " | ".join(escaped(column.full_title) for column in table.columns) + " |"
     rule = "|" + "|".join("---:" if column.numeric else ":---" for column in table.columns) + "|"
     rows = [
         "| " + " | ".join(_markdown_cell(cell, table.columns[i]) for i, cell in enumerate(row)) + " |"
@@ -160,16 +193,18 @@ def _table(table: Table) -> str:
 
 
 def _markdown_cell(cell: Cell, column: Column) -> str:
-    text = _escaped(cell.text)
+    text = escaped(cell.text)
     return f"**{text}**" if cell.mark in ("best", "no") and column.numeric else text
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Text on one line without a meaning in Markdown."""
     flat = " ".join(text.split())
     for character in "\\|[]<>*_`":
         flat = flat.replace(character, "\\" + character)
     return flat
 
 
-def _bullets(lines: Any) -> str:
-    return "\n".join(f"- {_escaped(line)}" for line in lines)
+def bullets(lines: Iterable[str]) -> str:
+    """A list in Markdown."""
+    return "\n".join(f"- {escaped(line)}" for line in lines)

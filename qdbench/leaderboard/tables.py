@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import pandas as pd
 
-from qdbench.leaderboard.aggregate import METRIC_NAMES
+from qdbench.leaderboard.aggregate import LOWER_IS_BETTER, METRIC_NAMES
 from qdbench.leaderboard.published import COMPARED
 from qdbench.leaderboard.statistics import Analysis
 
@@ -52,6 +52,12 @@ class Table:
     def grouped(self) -> bool:
         """Whether some column belongs to a group."""
         return any(column.group for column in self.columns)
+
+    def part(self, columns: int | Sequence[int]) -> Table:
+        """The table with the first so many columns, or with those at the given places, only."""
+        kept = range(min(columns, len(self.columns))) if isinstance(columns, int) else columns
+        rows = tuple(tuple(row[place] for place in kept) for row in self.rows)
+        return Table(self.caption, tuple(self.columns[place] for place in kept), rows)
 
     def groups(self) -> list[tuple[str, int]]:
         """The heads of the groups in order, with the number of columns; an empty head stands for one column."""
@@ -115,7 +121,8 @@ def task_table(task: str, summary: pd.DataFrame) -> Table:
         ]
         for i, metric in enumerate(metrics):
             leads = i == 0 and group["rank"] == best
-            row += [_mean_cell(group, metric, leads), Cell(number(group[f"{metric}_std"]), group[f"{metric}_std"])]
+            std = group[f"{metric}_std"]
+            row += [_mean_cell(group, metric, leads), Cell(_formatter(metric)(std), std)]
         row += [Cell(_whole(group[name]), group[name]) for name in ("evaluations", "gradient_evaluations")]
         row += [Cell(number(group[name], 1), group[name]) for name in ("run_seconds", "compile_seconds")]
         rows.append(tuple(row))
@@ -206,6 +213,17 @@ def number(value: float, decimals: int = 2) -> str:
     return f"{value:,.{decimals}f}" if math.isfinite(value) else MISSING
 
 
+def scientific(value: float, digits: int = 3) -> str:
+    """A number with so many significant digits, for values over many orders of magnitude; a dash where there is none.
+
+    Examples:
+        >>> scientific(1234.5), scientific(0.25), scientific(3.2e-7)
+        ('1.23e3', '0.25', '3.2e-7')
+    """
+    text = f"{value:.{digits}g}" if math.isfinite(value) else MISSING
+    return text.replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
+
+
 def signed(value: float) -> str:
     """A difference with its sign, two decimals."""
     # Adding zero turns a rounded -0.0 into 0.0.
@@ -221,12 +239,16 @@ def _mean_cell(group: Mapping[str, Any] | None, metric: str, leads: bool) -> Cel
     if group is None or not math.isfinite(group[f"{metric}_mean"]):
         return Cell(MISSING, math.nan)
     mean = group[f"{metric}_mean"]
-    return Cell(_plus_minus(mean, group[f"{metric}_high"]), mean, "best" if leads else "")
+    return Cell(_plus_minus(mean, group[f"{metric}_high"], _formatter(metric)), mean, "best" if leads else "")
 
 
-def _plus_minus(mean: float, high: float) -> str:
+def _formatter(metric: str) -> Callable[[float], str]:
+    return scientific if metric in LOWER_IS_BETTER else number
+
+
+def _plus_minus(mean: float, high: float, form: Callable[[float], str] = number) -> str:
     """A mean with the half-width of its interval, or alone where there is no interval."""
-    return number(mean) + (f" ± {number(high - mean)}" if math.isfinite(high) else "")
+    return form(mean) + (f" ± {form(high - mean)}" if math.isfinite(high) else "")
 
 
 def _whole(value: float) -> str:

@@ -259,7 +259,7 @@ def test_numbers_have_two_decimals_and_no_negative_zero() -> None:
 
 
 def test_labels_at_the_ends_of_curves_do_not_overlap() -> None:
-    places = figures._spread([0.0, 0.01, 0.02, 0.5, 0.9, 0.91], gap=0.06)
+    places = figures.spread([0.0, 0.01, 0.02, 0.5, 0.9, 0.91], gap=0.06)
     assert np.all(np.diff(places) >= 0.06 - 1e-12)
     assert places[0] >= 0
     assert places[3] == 0.5

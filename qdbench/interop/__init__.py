@@ -1,0 +1,1 @@
+"""Ways out of qdbench: results in the formats of other tools."""

@@ -1,0 +1,49 @@
+"""The 24 noiseless BBOB functions: names, COCO's groups, and the split that the paper of the learned GA trained on."""
+
+from __future__ import annotations
+
+NAMES = (
+    "Sphere",
+    "Ellipsoid separable",
+    "Rastrigin separable",
+    "Büche-Rastrigin",
+    "Linear slope",
+    "Attractive sector",
+    "Step ellipsoid",
+    "Rosenbrock",
+    "Rosenbrock rotated",
+    "Ellipsoid",
+    "Discus",
+    "Bent cigar",
+    "Sharp ridge",
+    "Different powers",
+    "Rastrigin",
+    "Weierstrass",
+    "Schaffers F7",
+    "Schaffers F7, ill-cond.",
+    "Griewank-Rosenb.",
+    "Schwefel",
+    "Gallagher 101 peaks",
+    "Gallagher 21 peaks",
+    "Katsuura",
+    "Lunacek bi-Rastrigin",
+)
+
+GROUPS = {
+    "separable": tuple(range(1, 6)),
+    "moderate": tuple(range(6, 10)),
+    "ill-conditioned": tuple(range(10, 15)),
+    "multi-modal": tuple(range(15, 20)),
+    "weakly structured": tuple(range(20, 25)),
+}
+
+TRAINING = (1, 8, 11, 15, 20, 4, 6, 16, 17, 19)
+"""The ten functions on which the paper meta-evolved the learned GA, in the order of its Table 1."""
+
+HOLD_OUT = tuple(function for function in range(1, 25) if function not in TRAINING)
+
+
+def title(function: int) -> str:
+    """The function's number and name, such as ``f1 Sphere``."""
+    known = 1 <= function <= len(NAMES)
+    return f"f{function} {NAMES[function - 1]}" if known else f"f{function}"

@@ -1,0 +1,68 @@
+"""A BBOB board as one HTML page, as Markdown and as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from qdbench.leaderboard import render
+from qdbench.leaderboard.bbob.board import BbobBoard
+from qdbench.leaderboard.bbob.content import Section
+from qdbench.leaderboard.board import Plot
+
+
+def plots(board: BbobBoard) -> list[Plot]:
+    """All figures of a board."""
+    return [plot for section in board.sections for plot in section.plots]
+
+
+def to_html(board: BbobBoard, svgs: Mapping[str, bytes]) -> str:
+    """The page: self-contained, loads nothing from anywhere.
+
+    Args:
+        board: The board.
+        svgs: The figures' SVG by the name of the plot.
+    """
+    colors = {name: mark.color for name, mark in board.look.items()}
+    content: dict[str, Any] = {
+        "title": board.title,
+        "description": board.description(),
+        "sections": board.sections,
+        "provenance": _provenance(board),
+        "incidents": board.incidents(),
+        "commands": (render.REBUILD, render.CHECK),
+    }
+    return render.page("bbob.html.j2", content, svgs, colors)
+
+
+def to_markdown(board: BbobBoard) -> str:
+    """The board as Markdown, with the figures as files beside it."""
+    parts = [f"# {board.title}", board.description()]
+    parts += [render.bullets(f"{key}: {value}" for key, value in _provenance(board).items())]
+    for section in board.sections:
+        parts += _markdown_section(section)
+    parts += ["## Failures and files that do not count"]
+    parts += [f"{table.caption}\n\n{render.markdown_table(table)}" for table in board.incidents()] or ["None."]
+    parts += ["## Rebuild", f"```\n{render.REBUILD}\n{render.CHECK}\n```"]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def to_csv(board: BbobBoard) -> str:
+    """One row for each setting, function and optimizer, all digits."""
+    text: str = board.values.to_csv(index=False, lineterminator="\n")
+    return text
+
+
+def _markdown_section(section: Section) -> list[str]:
+    parts = [f"## {render.escaped(section.title)}", *(render.escaped(words) for words in section.words)]
+    tables = [f"{render.escaped(table.caption)}\n\n{render.markdown_table(table)}" for table in section.tables]
+    figures = [
+        f"![{render.escaped(plot.alternative)}](figures/{plot.name}.svg)\n\n{render.escaped(plot.caption)}"
+        for plot in section.plots
+    ]
+    folded = [f"{render.escaped(table.caption)}\n\n{render.markdown_table(table)}" for table in section.folded]
+    return [*parts, *tables, *figures, *folded]
+
+
+def _provenance(board: BbobBoard) -> dict[str, str]:
+    return {key: render.values_text(values) for key, values in board.provenance().items() if values}
