@@ -44,7 +44,7 @@ class CmaMe(Optimizer):
     """
 
     sigma: Float[Array, ""]
-    gap: int = eqx.field(static=True)
+    gap: int = eqx.field(static=True, metadata={"derived": True})
     id: str = eqx.field(static=True)
     spec: TaskSpec = eqx.field(static=True)
     initial: tuple[Batch, ...] = eqx.field(static=True)

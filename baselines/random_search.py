@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from qdbench.protocols import Batch, Evaluation, Optimizer
-from qdbench.random import normal
+from qdbench.random import normal, uniform
 from qdbench.spec import TaskSpec
 
 
@@ -16,7 +14,7 @@ def sample_start(key: Key[Array, ""], spec: TaskSpec, count: int) -> Float[Array
     """Samples of the task's start distribution, N(mean, scale^2 I) or uniform."""
     start = spec.start
     if start.kind == "uniform":
-        return jax.random.uniform(key, (count, spec.dim), jnp.dtype(spec.precision), start.low, start.high)
+        return start.low + (start.high - start.low) * uniform(key, (count, spec.dim), spec.precision)
     return start.mean + start.scale * normal(key, (count, spec.dim), spec.precision)
 
 

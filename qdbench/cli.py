@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from qdbench.interop.cli import export_app
+
 app = typer.Typer(
     name="qdbench",
     help="Standard tasks, reference optimizers and leaderboards for quality diversity and evolutionary computation.",
@@ -23,6 +25,7 @@ list_app = typer.Typer(help="List tasks, optimizers or suites.", no_args_is_help
 board_app = typer.Typer(help="Build leaderboards from stored results.", no_args_is_help=True)
 app.add_typer(list_app, name="list")
 app.add_typer(board_app, name="leaderboard")
+app.add_typer(export_app, name="export")
 
 console = Console()
 errors = Console(stderr=True)
@@ -68,6 +71,9 @@ def run(
     repetitions: Annotated[int | None, typer.Option(min=1, help="Repetitions 0 .. N-1. Default: the suite's.")] = None,
     budget: Annotated[int | None, typer.Option(min=1, help="Evaluations a trial. Default: the suite's.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes, each pinned to its share of the cores.")] = 1,
+    shard: Annotated[
+        str | None, typer.Option(help="Only the k-th of n parts, as [b]k/n[/b]: one part a machine, in any order.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the results, one file a trial.")] = Path("results"),
     keep_solutions: Annotated[
         bool, typer.Option(help="Store the elites' parameters too (40 MB a trial on the 1000-parameter tasks).")
@@ -80,10 +86,14 @@ def run(
     [b]qdbench run --task LP-Sphere-v0 --optimizer cma-mega --out results/mine[/b]
 
     [b]qdbench run --suite quick --add my_search.py:MySearch --out results/quick[/b]
+
+    [b]qdbench run --suite bbob-coco --shard 1/4 --jobs 2 --out results/bbob-coco[/b]
     """
+    from qdbench.harness.budget import Budget
     from qdbench.harness.display import run_with_progress
     from qdbench.harness.executors import local
     from qdbench.harness.experiment import plan
+    from qdbench.harness.experiment import shard as part_of
     from qdbench.harness.store import StoreError
     from qdbench.harness.suite import load_suite
 
@@ -92,15 +102,17 @@ def run(
         tasks: list[tuple[str, dict[str, Any]]] = [(id, {}) for id in task or ()]
         optimizers: list[tuple[str, dict[str, Any]]] = [(id, {}) for id in optimizer or ()]
         if chosen is not None:
-            tasks = tasks or [(choice.id, choice.arguments) for choice in chosen.tasks]
-            optimizers = optimizers or [(choice.id, choice.hyperparameters) for choice in chosen.optimizers]
+            tasks = tasks or chosen.all_tasks()
+            optimizers = optimizers or chosen.all_optimizers()
         optimizers += [(id, {}) for id in add or ()]
         if not (tasks and optimizers):
             raise ValueError("name a suite (--suite quick), or at least one --task and one --optimizer")
         count = repetitions or (chosen.repetitions if chosen else 1)
-        evaluations = budget or (chosen.budget if chosen else None)
+        rule = chosen.rule() if chosen and budget is None else Budget(budget)
         _check_names([id for id, _ in tasks], [id for id, _ in optimizers])
-        planned = plan(tasks, optimizers, range(count), evaluations, keep_solutions)
+        planned = plan(tasks, optimizers, range(count), rule, keep_solutions)
+        if shard:
+            planned = part_of(planned, *_fraction(shard))
         executor = local.run_here if jobs == 1 else local.in_processes(jobs)
         try:
             failures = run_with_progress(planned, out, executor, console)
@@ -112,6 +124,66 @@ def run(
             raise typer.Exit(130) from None
     if failures:
         raise typer.Exit(1)
+
+
+@app.command()
+def tune(
+    optimizer: Annotated[str, typer.Argument(help="The id of a registered optimizer.")],
+    suite: Annotated[str, typer.Option(help="The suite whose tasks, budget and fixed hyperparameters count.")],
+    task: Annotated[list[str] | None, typer.Option(help="Only tasks of this id; may be repeated.")] = None,
+    function: Annotated[list[int] | None, typer.Option(help="Only tasks with this argument; may be repeated.")] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(help="What to try, as [b]sigma=0.1,0.25[/b]; may be repeated. Default: the paper's grid."),
+    ] = None,
+    fix: Annotated[list[str] | None, typer.Option(help="A hyperparameter as [b]batch_size=32[/b].")] = None,
+    repetitions: Annotated[int | None, typer.Option(min=1, help="Trials of each cell. Default: the suite's.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("tuned"),
+) -> None:
+    """Tune an optimizer: try a grid of hyperparameters on the tasks of a suite, one program for each task.
+
+    The default grid is elite_ratio 0, .15, .25, .35, .5, 1 x sigma .1, .25, .5, .75, 1, as far as the optimizer has
+    them. Writes tune.json (choices, rule, evidence), trials.csv, tune.md and a heat map.
+
+    [b]qdbench tune gaussian-ga --suite bbob-lga --repetitions 10 --out tuned/gaussian-ga[/b]
+
+    [b]qdbench tune sep-cma-es --suite bbob-lga --function 1 --grid sigma=0.5,1,2 --out tuned/sep-cma-es[/b]
+    """
+    from rich.progress import Progress
+
+    from qdbench.harness import tune_report
+    from qdbench.harness.suite import load_suite
+    from qdbench.harness.tune import tune as try_grid
+
+    with _friendly_errors():
+        _check_names([], [optimizer])
+        chosen = load_suite(suite)
+        tasks = [
+            (id, arguments)
+            for id, arguments in chosen.all_tasks()
+            if (not task or id in task) and (not function or arguments.get("function") in function)
+        ]
+        if not tasks:
+            raise ValueError(f"suite {suite!r} has no such task")
+        settings = [given for id, given in chosen.all_optimizers() if id == optimizer] or [{}]
+        fixed = {name: values[0] for name, values in map(_numbers, fix or ())}
+        if len(settings) > 1 and not fixed:
+            raise ValueError(f"suite {suite!r} has {len(settings)} settings of {optimizer!r}: fix one, as --fix NAME=1")
+        wanted = dict(_numbers(item) for item in grid) if grid else None
+        with Progress(console=console) as progress:
+            bar = progress.add_task("compiling", total=1.0)
+            tuned = try_grid(
+                optimizer,
+                tasks,
+                chosen.rule(),
+                repetitions or chosen.repetitions,
+                wanted,
+                fixed or settings[0],
+                lambda fraction, label: progress.update(bar, completed=fraction, description=label),
+            )
+        files = tune_report.write(tuned, chosen.name, out)
+    console.print(tune_report.summary(tuned))
+    console.print(f"written: {', '.join(str(path) for path in files)}", soft_wrap=True, highlight=False)
 
 
 @board_app.command("build")
@@ -143,12 +215,20 @@ def build_board(
 def compact_results(
     results: Annotated[Path, typer.Argument(help="Folder of the results.")],
     out: Annotated[Path, typer.Option(help="Folder of the compact copy.")],
+    pack: Annotated[
+        bool, typer.Option("--pack", help="One Parquet file a task and optimizer, without archives: for many trials.")
+    ] = False,
 ) -> None:
-    """Copy results without solutions, with archives for repetition 0 only: small enough to commit."""
+    """Copy results without solutions, with archives for repetition 0 only: small enough to commit.
+
+    Boards are built from single files and packs alike.
+
+    [b]qdbench leaderboard compact results/bbob-lga --out leaderboards/bbob-lga/results --pack[/b]
+    """
     from qdbench.leaderboard.build import compact
 
     with _friendly_errors():
-        problems = compact(results, out)
+        problems = compact(results, out, packed=pack)
     for problem in problems:
         errors.print(f"[yellow]not copied[/yellow] {problem.file}: {problem.reason}", highlight=False)
     console.print(f"compact copy in {out}", highlight=False)
@@ -206,6 +286,22 @@ def _check_names(tasks: list[str], optimizers: list[str]) -> None:
     for id in optimizers:
         if id not in OPTIMIZERS:
             load_optimizer(id)
+
+
+def _numbers(text: str) -> tuple[str, tuple[int | float, ...]]:
+    """Reads ``name=1,0.5``."""
+    name, _, values = text.partition("=")
+    try:
+        return name, tuple(int(value) if value.strip().isdecimal() else float(value) for value in values.split(","))
+    except ValueError:
+        raise ValueError(f"{text!r} should be a name and numbers, such as sigma=0.1,0.25") from None
+
+
+def _fraction(shard: str) -> tuple[int, int]:
+    index, _, count = shard.partition("/")
+    if not (index.isdecimal() and count.isdecimal()):
+        raise ValueError(f"--shard is k/n, such as 1/4, but it is {shard!r}")
+    return int(index), int(count)
 
 
 @contextlib.contextmanager

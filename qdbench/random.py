@@ -44,6 +44,19 @@ def integers(key: Key[Array, ""], count: int, bound: Int[Array, ""]) -> Int[Arra
     return lax.rem(left ^ right, bound.astype(jnp.uint32)).astype(jnp.int32)
 
 
+def uniform(key: Key[Array, ""], shape: tuple[int, ...], dtype: str = "float32") -> Float[Array, ...]:
+    """Independent uniform numbers in [0, 1), on a grid of 2^-23 in float32 and 2^-52 in float64.
+
+    Faster than ``jax.random.uniform`` on a CPU, above all to compile.
+    """
+    count = math.prod(shape)
+    data = jax.random.key_data(key)
+    if dtype == "float64":
+        return _unit64(*threefry2x32(data, count)).reshape(shape)
+    words = jnp.concatenate(threefry2x32(data, -(-count // 2)))[:count]
+    return _unit(words).reshape(shape)
+
+
 def normal(key: Key[Array, ""], shape: tuple[int, ...], dtype: str = "float32") -> Float[Array, ...]:
     """Independent N(0, 1) numbers.
 

@@ -24,7 +24,8 @@ def test_help_and_listings_import_nothing_heavy() -> None:
 import sys
 from typer.testing import CliRunner
 from qdbench.cli import app
-for arguments in (["--help"], ["run", "--help"], ["list", "tasks"], ["list", "optimizers"], ["list", "suites"]):
+for text in ("--help", "run --help", "tune --help", "list tasks", "list optimizers", "list suites"):
+    arguments = text.split()
     assert CliRunner().invoke(app, arguments).exit_code == 0, arguments
 heavy = sorted({"jax", "equinox", "pandas", "scipy", "matplotlib", "numpy"} & set(sys.modules))
 assert not heavy, heavy
@@ -37,7 +38,7 @@ assert not heavy, heavy
     [
         ("tasks", ["Arm-v0", "LP-Rastrigin-v0", "LP-Sphere-v0"]),
         ("optimizers", ["cma-mega", "map-elites-line", "random-search"]),
-        ("suites", ["dqd", "quick"]),
+        ("suites", ["bbob-coco", "bbob-lga", "dqd", "quick"]),
     ],
 )
 def test_listings(kind: str, names: list[str]) -> None:
@@ -49,7 +50,7 @@ def test_listings(kind: str, names: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("run", "--suite", "quik"), "no suite 'quik': the suites are dqd, quick"),
+        (("run", "--suite", "quik"), "no suite 'quik': the suites are bbob-coco, bbob-lga, bbob-lga-grid, dqd, quick"),
         (("run",), "name a suite"),
         (("run", "--task", "LP-Spere-v0", "--optimizer", "cma-mega"), "did you mean LP-Sphere-v0"),
         (("run", "--task", "LP-Sphere-v9", "--optimizer", "cma-mega"), "the versions of 'LP-Sphere' are LP-Sphere-v0"),
@@ -59,6 +60,12 @@ def test_listings(kind: str, names: list[str]) -> None:
         (("run", "--task", "LP-Sphere-v0", "--optimizer", f"{OPTIMIZERS}:Me"), "has no attribute 'Me'"),
         (("leaderboard", "build", "no-such-folder", "--out", "x"), "no-such-folder"),
         (("verify", "no-such-folder"), "--keep-solutions"),
+        (("run", "--suite", "quick", "--shard", "one"), "--shard is k/n, such as 1/4"),
+        (("run", "--suite", "quick", "--shard", "5/4"), "there is no shard 5/4"),
+        (("tune", "map-elites", "--suite", "bbob-lga", "--function", "25"), "has no such task"),
+        (("tune", "random-search", "--suite", "bbob-lga", "--function", "1"), "neither elite_ratio nor sigma"),
+        (("tune", "gaussian-ga", "--suite", "bbob-lga", "--grid", "sigma"), "such as sigma=0.1,0.25"),
+        (("tune", "gaussian-ga", "--suite", "bbob-lga-grid"), "has 4 settings of 'gaussian-ga'"),
     ],
 )
 def test_mistakes_are_answered_with_what_to_do(arguments: tuple[str, ...], message: str) -> None:
@@ -95,6 +102,14 @@ def test_run_resume_build_check_compact_and_verify(tmp_path: Path) -> None:
     assert len(list(store.result_paths(small))) == 4
     assert call("verify", str(small)).exit_code == 2
 
+    packs = tmp_path / "packs"
+    assert call("leaderboard", "compact", str(results), "--out", str(packs), "--pack").exit_code == 0
+    assert not list(store.result_paths(packs))
+    assert len(list(packs.rglob("*.parquet"))) == 2
+    assert call("leaderboard", "build", str(packs), "--out", str(tmp_path / "packed")).exit_code == 0
+    call("leaderboard", "build", str(results), "--out", str(board))
+    assert (tmp_path / "packed" / "board.csv").read_bytes() == (board / "board.csv").read_bytes()
+
 
 def test_a_tampered_archive_is_found(tmp_path: Path) -> None:
     call(
@@ -124,3 +139,19 @@ def test_a_failing_optimizer_is_printed_and_the_exit_status_says_so(tmp_path: Pa
     )
     assert result.exit_code == 1
     assert "my ask is broken" in result.output
+
+
+def test_shards_together_are_the_whole(tmp_path: Path) -> None:
+    common = ("run", "--task", "LP-Sphere-v0", "--budget", "72", "--optimizer", "random-search", "--out", str(tmp_path))
+    command = (*common, "--add", f"{OPTIMIZERS}:Sampler")
+    outputs = [call(*command, "--shard", f"{part}/2").output for part in (1, 2)]
+    assert all("1 trials run, 0 stored already" in " ".join(output.split()) for output in outputs)
+    assert "0 trials run, 2 stored already" in " ".join(call(*command).output.split())
+
+
+def test_tune_writes_its_report_and_prints_the_best(tmp_path: Path) -> None:
+    command = ("tune", "gaussian-ga", "--suite", "bbob-lga", "--function", "1", "--grid", "sigma=0.1,0.5")
+    result = call(*command, "--repetitions", "2", "--out", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    assert "score" in result.output
+    assert {path.name for path in tmp_path.iterdir()} == {"tune.json", "trials.csv", "tune.md", "tune.png"}

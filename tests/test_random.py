@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from qdbench.random import add_normal, derive, integers, key_from_names, normal, threefry2x32
+from qdbench.random import add_normal, derive, integers, key_from_names, normal, threefry2x32, uniform
 
 COUNT = 1_000_000
 
@@ -175,3 +175,15 @@ def test_key_from_names_depends_on_every_name(names: list[str | int]) -> None:
     if len(names) > 1:
         joined = "".join(str(name) for name in names[:2])
         assert key != words(key_from_names(joined, *names[2:]))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_uniform_numbers_are_uniform_and_below_one(dtype: str) -> None:
+    with jax.enable_x64(dtype == "float64"):
+        drawn = np.asarray(jax.jit(lambda key: uniform(key, (101, 999), dtype))(key_from_names("uniform")))
+    assert drawn.shape == (101, 999)
+    assert drawn.dtype == dtype
+    assert drawn.min() >= 0
+    assert drawn.max() < 1
+    assert len(np.unique(drawn)) > 0.99 * drawn.size
+    assert stats.kstest(drawn.ravel().astype(float), "uniform").pvalue > 1e-3

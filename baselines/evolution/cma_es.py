@@ -50,7 +50,7 @@ class CmaEs(Optimizer):
     """
 
     sigma: Float[Array, ""]
-    gap: int = eqx.field(static=True)
+    gap: int = eqx.field(static=True, metadata={"derived": True})
     active: bool = eqx.field(static=True)
     id: str = eqx.field(static=True)
     spec: TaskSpec = eqx.field(static=True)

@@ -30,7 +30,10 @@ def run_with_progress(jobs: Sequence[Job], directory: Path, executor: Executor, 
             counts[finished.status] += 1
             note = finished.job.label
             if finished.status == "finished":
-                note += f": QD-score {finished.metrics['qd_score']:.2f}"
+                if "precision" in finished.metrics:
+                    note += f": precision {finished.metrics['precision']:.2e}"
+                else:
+                    note += f": QD-score {finished.metrics['qd_score']:.2f}"
             elif finished.status == "stored":
                 note += ": stored already"
             else:

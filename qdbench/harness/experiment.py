@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from qdbench.harness import store
-from qdbench.harness.result import TrialConfig, TrialRecord
-from qdbench.spec import JsonScalar, TaskSpec
+from qdbench.harness.budget import Budget
+from qdbench.spec import JsonScalar
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Job:
     optimizer: str
     hyperparameters: tuple[tuple[str, Any], ...]
     repetition: int
-    budget: int | None
+    budget: Budget
     keep_solutions: bool
 
     @property
@@ -46,10 +46,11 @@ def plan(
     tasks: Sequence[tuple[str, dict[str, JsonScalar]]],
     optimizers: Sequence[tuple[str, dict[str, Any]]],
     repetitions: Sequence[int],
-    budget: int | None,
+    budget: Budget | int | None,
     keep_solutions: bool,
 ) -> list[Job]:
-    """All combinations; jobs that share a compiled program are neighbours."""
+    """All combinations."""
+    chosen = budget if isinstance(budget, Budget) else Budget(budget)
     return [
         Job(
             task_id,
@@ -57,7 +58,7 @@ def plan(
             optimizer,
             tuple(sorted(hyperparameters.items())),
             repetition,
-            budget,
+            chosen,
             keep_solutions,
         )
         for task_id, arguments in tasks
@@ -66,77 +67,26 @@ def plan(
     ]
 
 
-def config_of(job: Job) -> TrialConfig:
-    """The configuration that names the job's result.
+def shard(jobs: Sequence[Job], index: int, count: int) -> list[Job]:
+    """One of ``count`` parts of the jobs; jobs that share a program stay together.
+
+    A part depends on the jobs alone, so machines need not know of each other. The programs are dealt out in the order
+    of hashes, which mixes cheap and expensive ones.
+
+    Args:
+        jobs: What a suite asks for, finished or not.
+        index: 1 .. count.
+        count: Number of parts.
 
     Raises:
-        Exception: Whatever making the task or the optimizer raises.
+        ValueError: If there is no such part.
     """
-    from qdbench.harness.trial import describe
+    from qdbench.harness.jobs import programs
 
-    spec, golden = _identify(job.task_id, job.arguments)
-    name, settings = describe(job.optimizer, spec, dict(job.hyperparameters))
-    return TrialConfig(
-        task=spec,
-        fingerprint=golden,
-        optimizer=name,
-        hyperparameters=settings,
-        repetition=job.repetition,
-        budget=spec.budget if job.budget is None else job.budget,
-    )
-
-
-@functools.lru_cache(maxsize=1024)
-def _identify(task_id: str, arguments: tuple[tuple[str, JsonScalar], ...]) -> tuple[TaskSpec, str]:
-    """A registered task's spec and fingerprint."""
-    from qdbench.api import make
-    from qdbench.harness.fingerprint import fingerprint
-
-    task = make(task_id, **dict(arguments))
-    return task.spec, fingerprint(task)
-
-
-def run_job(job: Job, directory: Path) -> Finished:
-    """Runs one job and stores its result; an error of the optimizer or the task is stored as a failure.
-
-    Raises:
-        StoreError: If the result cannot be written: that concerns every job, so it stops the run.
-    """
-    from qdbench.api import make
-    from qdbench.harness.trial import run
-
-    # Asked again, because a worker that outlived a killed run may have finished the trial meanwhile.
-    if store.is_finished(directory, config_of(job), job.keep_solutions):
-        return Finished(job, "stored", {})
-    try:
-        result = run(
-            make(job.task_id, **dict(job.arguments)),
-            job.optimizer,
-            job.repetition,
-            job.budget,
-            hyperparameters=dict(job.hyperparameters),
-            keep_solutions=job.keep_solutions,
-        )
-    except Exception as error:
-        return record_failure(job, directory, f"{type(error).__name__}: {error}")
-    store.save_result(directory, result)
-    return Finished(job, "finished", result.metrics)
-
-
-def record_failure(job: Job, directory: Path, error: str) -> Finished:
-    """Stores that a job failed, and why.
-
-    Raises:
-        StoreError: If that cannot be written.
-    """
-    from qdbench.harness.provenance import provenance
-
-    config = config_of(job)
-    record = TrialRecord(
-        config=config, status="failed", error=error, provenance=provenance(config.task.precision, "none")
-    )
-    store.save_failure(directory, record)
-    return Finished(job, "failed", {}, error)
+    if not 1 <= index <= count:
+        raise ValueError(f"there is no shard {index}/{count}: shards are 1/{count} .. {count}/{count}")
+    groups = sorted(programs(jobs), key=lambda group: hashlib.sha256(group[0].label.encode()).hexdigest())
+    return [job for group in groups[index - 1 :: count] for job in group]
 
 
 Executor = Callable[[Sequence[Job], Path], Iterator[Finished]]
@@ -148,6 +98,8 @@ def run_all(jobs: Sequence[Job], directory: Path, executor: Executor) -> Iterato
     Raises:
         StoreError: If the folder cannot be written; everything finished before stays.
     """
+    from qdbench.harness.jobs import config_of
+
     store.check_writable(directory)
     todo = []
     for job in jobs:

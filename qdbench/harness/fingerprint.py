@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 
+import jax
 import numpy as np
+from jaxtyping import Array, Float, Key
 
-from qdbench.protocols import HostTask, Task
+from qdbench.protocols import Evaluation, HostTask, Task, check_solutions, precision_of
 from qdbench.random import key_from_names
 from qdbench.spec import TaskSpec
 
@@ -21,12 +24,27 @@ def fingerprint(task: Task | HostTask) -> str:
     on JAX; the rounding is coarse enough for devices to agree.
     """
     spec = task.spec
-    evaluation = task.evaluate(key_from_names("fingerprint"), golden_solutions(spec))
+    evaluation = _evaluate(task)
     digest = hashlib.sha256(spec.structure().model_dump_json().encode())
     for part in (evaluation.objective, evaluation.measures):
         for value in np.asarray(part, np.float64).ravel():
             digest.update(f"{value:.{_DIGITS - 1}e};".encode())
     return digest.hexdigest()[:16]
+
+
+def _evaluate(task: Task | HostTask) -> Evaluation:
+    key, solutions = key_from_names("fingerprint"), golden_solutions(task.spec)
+    if not isinstance(task, Task):
+        return task.evaluate(key, solutions)
+    # One program for all instances of a structure; the names, which differ, are not part of it.
+    task = dataclasses.replace(task, spec=task.spec.structure())
+    with precision_of(task.spec):
+        return _program(task, key, check_solutions(task.spec, solutions))
+
+
+@jax.jit
+def _program(task: Task, key: Key[Array, ""], solutions: Float[Array, "batch dim"]) -> Evaluation:
+    return task.evaluate(key, solutions)
 
 
 def golden_solutions(spec: TaskSpec) -> np.ndarray:

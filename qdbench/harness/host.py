@@ -16,6 +16,7 @@ from jaxtyping import Array, Key
 from qdbench.harness import scoring, trace
 from qdbench.harness.compiled import INITIAL, Keys, Outcome, Progress, sizes
 from qdbench.harness.errors import BudgetError, TrialError
+from qdbench.harness.hits import solved
 from qdbench.protocols import Batch, Evaluation, HostOptimizer, HostTask, Optimizer, Task, check_solutions
 from qdbench.spec import TaskSpec
 
@@ -44,7 +45,7 @@ def run(
     keep_solutions: bool,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Runs a trial until the next iteration no longer fits the budget.
+    """Runs a trial until the next iteration no longer fits the budget, or until its task is solved.
 
     One call of ask and tell is one iteration of a host optimizer. Its errors, and what is wrong with its solutions,
     are raised with its name.
@@ -65,15 +66,17 @@ def run(
     rows: list[trace.Row] = []
     pending = list(enumerate(trace.marks(budget), start=1))
 
-    def read_trace(until: int) -> None:
-        """Appends the rows of all points before so many evaluations."""
-        if pending and pending[0][1] < until:
-            metrics = scoring.measure(score)
-            values = trace.numbers(metrics, spec.cells)
-            while pending and pending[0][1] < until:
-                rows.append(trace.row(pending.pop(0)[0], iterations, evaluations, gradient_evaluations, values))
-            if progress is not None:
-                progress(rows[-1][0], metrics)
+    def read_trace(until: int) -> bool:
+        """Appends the rows of all points before so many evaluations; whether there were any."""
+        if not (pending and pending[0][1] < until):
+            return False
+        metrics = scoring.measure(score)
+        values = trace.numbers(metrics, spec.cells)
+        while pending and pending[0][1] < until:
+            rows.append(trace.row(pending.pop(0)[0], iterations, evaluations, gradient_evaluations, values))
+        if progress is not None:
+            progress(rows[-1][0], metrics)
+        return True
 
     for asked in batches:
         try:
@@ -85,10 +88,13 @@ def run(
         if asked.gradients and not spec.differentiable:
             raise TrialError(f"optimizer {name!r} asked for gradients, but {spec.id} is not differentiable")
         if ahead := len(solutions) if asked.ahead is None else asked.ahead:
-            read_trace(until=evaluations + ahead)
+            was_read = read_trace(until=evaluations + ahead)
+            if was_read and solved(spec, np.asarray(score.best_objective)):
+                break
         key = evaluation_key(np.uint32(asked.iteration), np.uint32(asked.batch))
         evaluation = _checked(spec, evaluate(key, solutions.copy(), asked.gradients), solutions)
-        score = _record(score, jnp.asarray(solutions), evaluation.objective, evaluation.measures)
+        # Copies, because a program may still read NumPy's memory when the optimizer, which is told next, writes to it.
+        score = _record(score, jnp.asarray(solutions), evaluation.objective.copy(), evaluation.measures.copy())
         asked.tell(evaluation)
         iterations = 0 if asked.iteration == INITIAL else asked.iteration + 1
         evaluations += len(solutions)

@@ -23,6 +23,8 @@ TRACE_COLUMNS = (
     "best_objective",
 )
 
+TARGET_COLUMNS = ("target", "evaluations", "precision")
+
 FORMAT = 1
 
 
@@ -63,7 +65,8 @@ class TrialRecord(BaseModel):
         status: ``"finished"`` or ``"failed"``.
         error: The error of a failed trial, else an empty string.
         metrics: Final metrics: qd_score, coverage, best_objective, evaluations, gradient_evaluations,
-            iterations, compile_seconds, run_seconds.
+            iterations, compile_seconds, run_seconds; for a task that ranks by precision also precision and
+            targets_reached.
         provenance: Package versions, platform, device, precision, driver, and when it was recorded.
     """
 
@@ -108,11 +111,20 @@ class FinalArchive:
 
 @dataclasses.dataclass(frozen=True)
 class TrialResult:
-    """A finished trial: record, trace and archive (None where it was not stored)."""
+    """A finished trial.
+
+    Attributes:
+        record: What was run and how it ended.
+        trace: The metrics at 1/100, 2/100, ... of the budget.
+        archive: The elites; None where they were not stored.
+        targets: One row for each of :data:`qdbench.harness.targets.TARGETS`: target, evaluations (when it was first
+            met; 0: never) and the best precision at that moment. None for a task that does not rank by precision.
+    """
 
     record: TrialRecord
     trace: pd.DataFrame
     archive: FinalArchive | None
+    targets: pd.DataFrame | None = None
 
     @property
     def metrics(self) -> dict[str, int | float]:

@@ -10,17 +10,19 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from qdbench import archive
+from qdbench.harness.hits import Hits, count, none_yet
 from qdbench.numerics import row_sum
 from qdbench.protocols import Evaluation
 from qdbench.spec import TaskSpec
 
 
 class Score(eqx.Module):
-    """The scoring archive, the best objective, and how many rows were not finite."""
+    """The scoring archive, the best objective, how many rows were not finite, and when targets were met (or None)."""
 
     archive: archive.Archive
     best_objective: Float[Array, ""]
     invalid: Int[Array, ""]
+    hits: Hits | None
 
 
 class Metrics(NamedTuple):
@@ -34,7 +36,12 @@ class Metrics(NamedTuple):
 
 def start(spec: TaskSpec, keep_solutions: bool) -> Score:
     """The score before anything was evaluated."""
-    return Score(archive.empty(spec, keep_solutions), jnp.full((), -jnp.inf, spec.precision), jnp.zeros((), jnp.int32))
+    return Score(
+        archive.empty(spec, keep_solutions),
+        jnp.full((), -jnp.inf, spec.precision),
+        jnp.zeros((), jnp.int32),
+        none_yet(spec),
+    )
 
 
 def record(score: Score, batches: Sequence[tuple[Float[Array, "_ dim"], Evaluation]]) -> Score:
@@ -51,10 +58,12 @@ def record(score: Score, batches: Sequence[tuple[Float[Array, "_ dim"], Evaluati
     # Zero times a row is NaN exactly if a parameter is not finite, and the product costs one pass over the batch.
     zeros = jnp.concatenate([row_sum(rows * 0) for rows, _ in batches])
     finite = jnp.isfinite(objective) & jnp.isfinite(measures).all(axis=1) & (zeros == 0)
+    counted = jnp.where(finite, objective, -jnp.inf)
     return Score(
         updated,
-        jnp.maximum(score.best_objective, jnp.where(finite, objective, -jnp.inf).max()),
+        jnp.maximum(score.best_objective, counted.max()),
         score.invalid + (~finite).sum(dtype=jnp.int32),
+        None if score.hits is None else count(score.hits, counted),
     )
 
 

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from qdbench.harness import targets
 from qdbench.harness.result import TRACE_COLUMNS, FinalArchive, TrialConfig, TrialRecord, TrialResult
 
 SUFFIX = ".safetensors"
@@ -64,6 +65,9 @@ def save_result(directory: Path, result: TrialResult) -> Path:
         tensors["archive/measures"] = archive.measures
         if archive.solutions is not None:
             tensors["archive/solutions"] = archive.solutions
+    if result.targets is not None:
+        tensors["targets/evaluations"] = result.targets["evaluations"].to_numpy(np.int64)
+        tensors["targets/precision"] = result.targets["precision"].to_numpy(np.float64)
     contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     path = path_of(directory, result.record.config)
     write_atomically(path, save(contiguous, metadata={"qdbench": _canonical(result.record)}))
@@ -101,9 +105,12 @@ def load(path: Path) -> TrialResult:
                 solutions=file.get_tensor("archive/solutions") if "archive/solutions" in names else None,
                 shape=record.config.task.archive_shape,
             )
+        hits = None
+        if "targets/evaluations" in names:
+            hits = targets.table(file.get_tensor("targets/evaluations"), file.get_tensor("targets/precision"))
     for name in ("iteration", "evaluations", "gradient_evaluations"):
         trace[name] = trace[name].astype(np.int64)
-    return TrialResult(record, trace, archive)
+    return TrialResult(record, trace, archive, hits)
 
 
 @contextlib.contextmanager
@@ -112,7 +119,7 @@ def _open(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, framework="numpy") as file:
             yield file
-    except (OSError, SafetensorError, ValidationError) as error:
+    except (OSError, SafetensorError, ValidationError, ValueError) as error:
         raise StoreError(f"{path} cannot be read as a result: {error}") from error
 
 

@@ -14,6 +14,9 @@ POINTS = 100
 NOTHING = (0.0, 0.0, float("nan"))
 """The numbers of a trial in which nothing was evaluated yet."""
 
+Numbers = tuple[float, float, float]
+"""QD-score, coverage and best objective."""
+
 Row = tuple[float, int, int, int, float, float, float]
 
 
@@ -22,7 +25,7 @@ def marks(budget: int) -> list[int]:
     return [budget * point // POINTS for point in range(1, POINTS + 1)]
 
 
-def numbers(metrics: Any, cells: int) -> tuple[float, float, float]:
+def numbers(metrics: Any, cells: int) -> Numbers:
     """QD-score, coverage in percent and best objective (NaN before there is one).
 
     Args:
@@ -33,9 +36,7 @@ def numbers(metrics: Any, cells: int) -> tuple[float, float, float]:
     return shortest(metrics.qd_score), 100 * int(metrics.size) / cells, best if np.isfinite(best) else float("nan")
 
 
-def row(
-    point: int, iteration: int, evaluations: int, gradient_evaluations: int, values: tuple[float, float, float]
-) -> Row:
+def row(point: int, iteration: int, evaluations: int, gradient_evaluations: int, values: Numbers) -> Row:
     """One row, after the last whole iteration within the point's share of the budget.
 
     Args:

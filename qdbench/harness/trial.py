@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+import equinox as eqx
 import jax
 import numpy as np
 
 import baselines
 from qdbench.api import make
-from qdbench.harness import compiled, host, scoring, trace
+from qdbench.harness import compiled, host, scoring, targets, trace
 from qdbench.harness.compiled import Keys, Outcome, Progress
 from qdbench.harness.fingerprint import fingerprint
 from qdbench.harness.plugins import load_optimizer
@@ -64,42 +66,115 @@ def run(
     """
     if isinstance(task, str):
         task = make(task)
+    prepared = prepare(task, optimizer, repetition, budget, hyperparameters)
+    return run_prepared(prepared, keep_solutions, driver, progress)
+
+
+class Prepared(NamedTuple):
+    """A trial that is ready to run: the task, the optimizer itself, what decides the result, and its keys."""
+
+    task: Task | HostTask
+    optimizer: Optimizer | HostOptimizer
+    config: TrialConfig
+    keys: Keys
+
+    @property
+    def is_pure(self) -> bool:
+        """Whether it can be compiled."""
+        return isinstance(self.task, Task) and isinstance(self.optimizer, Optimizer)
+
+
+def prepare(
+    task: Task | HostTask,
+    optimizer: OptimizerLike,
+    repetition: int,
+    budget: int | None,
+    hyperparameters: dict[str, Any] | None = None,
+    golden: str | None = None,
+) -> Prepared:
+    """Makes everything that a trial needs; the arguments are those of :func:`run`.
+
+    Args:
+        task: The task.
+        optimizer: As for :func:`run`.
+        repetition: As for :func:`run`.
+        budget: As for :func:`run`.
+        hyperparameters: As for :func:`run`.
+        golden: The task's fingerprint if it is known.
+    """
     if not isinstance(task, HostTask):
         raise TypeError(f"{task!r} is not a task: a task has a spec and evaluate(key, solutions, gradients=False)")
-    spec = task.spec
-    budget = spec.budget if budget is None else budget
+    if isinstance(optimizer, str) and optimizer in OPTIMIZERS:
+        # Made once, to be described and to be run.
+        optimizer, hyperparameters = baselines.make(optimizer, task.spec, **(hyperparameters or {})), None
+    config = configure(task.spec, golden or fingerprint(task), optimizer, repetition, budget, hyperparameters)
+    with precision_of(task.spec):
+        keys = keys_of(task.spec, config.optimizer, repetition)
+        # The seed of a host optimizer is the first word of the key that a pure one gets.
+        seed = 0 if isinstance(optimizer, Optimizer) else int(jax.random.key_data(keys.optimizer)[0])
+        return Prepared(task, instantiate(optimizer, task.spec, hyperparameters, seed), config, keys)
+
+
+def configure(
+    spec: TaskSpec,
+    golden: str,
+    optimizer: OptimizerLike,
+    repetition: int,
+    budget: int | None,
+    hyperparameters: dict[str, Any] | None = None,
+) -> TrialConfig:
+    """What decides the result of a trial, from the task's spec and fingerprint and what :func:`run` is given."""
     name, settings = describe(optimizer, spec, hyperparameters)
-    config = TrialConfig(
+    return TrialConfig(
         task=spec,
-        fingerprint=fingerprint(task),
+        fingerprint=golden,
         optimizer=name,
         hyperparameters=settings,
         repetition=repetition,
-        budget=budget,
+        budget=spec.budget if budget is None else budget,
     )
-    with precision_of(spec):
-        keys = Keys(
-            evaluation=key_from_names("evaluation", *_names(spec), repetition),
-            optimizer=key_from_names("optimizer", name, *_names(spec), repetition),
-        )
-        # The seed of a host optimizer is the first word of the key that a pure one gets.
-        seed = int(jax.random.key_data(keys.optimizer)[0])
-        made = instantiate(optimizer, spec, hyperparameters, seed)
+
+
+def keys_of(spec: TaskSpec, optimizer: str, repetition: int) -> Keys:
+    """The keys of a trial, functions of names alone."""
+    names = spec.id, json.dumps(spec.arguments, sort_keys=True)
+    return Keys(
+        evaluation=key_from_names("evaluation", *names, repetition),
+        optimizer=key_from_names("optimizer", optimizer, *names, repetition),
+    )
+
+
+def run_prepared(
+    prepared: Prepared,
+    keep_solutions: bool,
+    driver: Literal["auto", "compiled", "host"] = "auto",
+    progress: Progress | None = None,
+) -> TrialResult:
+    """Runs a prepared trial; see :func:`run`."""
+    task, made, config, keys = prepared
+    with precision_of(task.spec):
         if driver != "host" and isinstance(task, Task) and isinstance(made, Optimizer):
-            driven = "compiled"
-            outcome = compiled.run(task, made, keys, budget, keep_solutions, progress)
-        elif driver == "compiled":
-            raise TypeError(f"{spec.id} with {name} cannot be compiled: one of them is not a pure JAX module")
-        else:
-            driven = "host"
-            outcome = host.run(task, made, name, keys, budget, keep_solutions, progress)
-        record = TrialRecord(
-            config=config,
-            status="finished",
-            metrics=_metrics(outcome),
-            provenance=provenance(spec.precision, driven),
-        )
-        return TrialResult(record, trace.frame(outcome.rows), _final_archive(outcome.score))
+            outcome = compiled.run(task, made, keys, config.budget, keep_solutions, progress)
+            return result_of(prepared, outcome, "compiled")
+        if driver == "compiled":
+            raise TypeError(
+                f"{task.spec.id} with {config.optimizer} cannot be compiled: one of them is not a pure JAX module"
+            )
+        outcome = host.run(task, made, config.optimizer, keys, config.budget, keep_solutions, progress)
+        return result_of(prepared, outcome, "host")
+
+
+def result_of(prepared: Prepared, outcome: Outcome, driver: str) -> TrialResult:
+    """The result of a trial that ran."""
+    record = TrialRecord(
+        config=prepared.config,
+        status="finished",
+        metrics=_metrics(outcome),
+        provenance=provenance(prepared.task.spec.precision, driver),
+    )
+    hits = outcome.score.hits
+    reached = None if hits is None else targets.table(np.asarray(hits.evaluations), np.asarray(hits.precision))
+    return TrialResult(record, trace.frame(outcome.rows), _final_archive(outcome.score), reached)
 
 
 def describe(
@@ -107,8 +182,9 @@ def describe(
 ) -> tuple[str, dict[str, Any]]:
     """The name and the settings of an optimizer as results record them.
 
-    The settings of a pure optimizer are its array fields and static numbers; those of a host optimizer are what it was
-    given and, for a class from a file or a module, the hash of its source, so that an edited optimizer runs again.
+    The settings of a pure optimizer are its array fields, batch sizes and static numbers; those of a host optimizer
+    are what it was given and, for a class from a file or a module, the hash of its source, so that an edited optimizer
+    runs again.
     """
     if isinstance(optimizer, str) and optimizer in OPTIMIZERS:
         optimizer = baselines.make(optimizer, spec, **(hyperparameters or {}))
@@ -143,11 +219,6 @@ def instantiate(
     )
 
 
-def _names(spec: TaskSpec) -> tuple[str, str]:
-    """What the keys of a task are made from: its id and its arguments."""
-    return spec.id, json.dumps(spec.arguments, sort_keys=True)
-
-
 def _settings(optimizer: Optimizer) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for path, leaf in jax.tree_util.tree_flatten_with_path(optimizer)[0]:
@@ -160,7 +231,23 @@ def _settings(optimizer: Optimizer) -> dict[str, Any]:
             settings[name] = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
     for batch in optimizer.initial + optimizer.iteration:
         settings[f"batch.{batch.name}"] = batch.size
+    return settings | _static_settings(optimizer, "")
+
+
+def _static_settings(module: eqx.Module, prefix: str) -> dict[str, Any]:
+    """The static numbers, flags and names of a module and its parts, but for those marked as derived from others."""
+    settings: dict[str, Any] = {}
+    for field in dataclasses.fields(module):
+        value = getattr(module, field.name)
+        if isinstance(value, eqx.Module):
+            settings |= _static_settings(value, f"{prefix}{field.name}.")
+        elif _is_setting(field) and isinstance(value, bool | int | float | str):
+            settings[f"{prefix}{field.name}"] = value
     return settings
+
+
+def _is_setting(field: dataclasses.Field[Any]) -> bool:
+    return bool(field.metadata.get("static")) and not field.metadata.get("derived") and field.name != "id"
 
 
 def _definition_of(optimizer: Any) -> Any:
@@ -193,6 +280,17 @@ def _metrics(outcome: Outcome) -> dict[str, int | float]:
         "gradient_evaluations": outcome.gradient_evaluations,
         "compile_seconds": round(outcome.compile_seconds, 4),
         "run_seconds": round(outcome.run_seconds, 4),
+        **_precision(outcome.score),
+    }
+
+
+def _precision(score: scoring.Score) -> dict[str, int | float]:
+    if score.hits is None:
+        return {}
+    # Plus zero, because minus the objective 0 is -0.
+    return {
+        "precision": trace.shortest(-np.asarray(score.best_objective) + 0),
+        "targets_reached": int((np.asarray(score.hits.evaluations) > 0).sum()),
     }
 
 

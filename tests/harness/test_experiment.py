@@ -15,6 +15,7 @@ import pytest
 from qdbench.harness import store
 from qdbench.harness.executors import local
 from qdbench.harness.experiment import Finished, Job, plan, run_all
+from qdbench.harness.jobs import chunks as job_chunks
 
 BUDGET = 3000
 TASK = ("LP-Sphere-v0", {"dim": 10})
@@ -50,8 +51,14 @@ def identities(directory: Path) -> dict[Path, tuple[int, int]]:
 
 
 def test_jobs_of_one_program_are_neighbours_and_chunks_hold_one_program() -> None:
-    planned = plan([TASK, ("Arm-v0", {})], [("cma-me", {}), ("omg-mega", {})], range(25), None, keep_solutions=False)
-    chunks = local.chunks(planned)
+    planned = plan(
+        [("LP-Sphere-v0", {}), ("Arm-v0", {})],
+        [("cma-me", {}), ("omg-mega", {})],
+        range(25),
+        None,
+        keep_solutions=False,
+    )
+    chunks = job_chunks(planned)
     assert [len(chunk) for chunk in chunks] == [10, 10, 5] * 4
     assert all(len({(job.task_id, job.optimizer) for job in chunk}) == 1 for chunk in chunks)
     assert [job for chunk in chunks for job in chunk] == planned

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import functools
-import itertools
 import json
 import os
 import signal
@@ -18,20 +17,20 @@ from typing import Any
 
 from joblib.externals.loky import process_executor
 
-from qdbench.harness.experiment import Executor, Finished, Job, record_failure, run_job
+from qdbench.harness.experiment import Executor, Finished, Job
 
 _POLL_SECONDS = 0.2
-# Long enough that a program is compiled once or twice for all its repetitions, short enough to balance the workers.
-_CHUNK = 10
 
 _slot: object | None = None
 _driver: int | None = None
 
 
 def run_here(jobs: Sequence[Job], directory: Path) -> Iterator[Finished]:
-    """Runs the jobs one after another in this process."""
-    for job in jobs:
-        yield run_job(job, directory)
+    """Runs the jobs in this process, those of one program after another or together."""
+    from qdbench.harness.jobs import chunks, run_jobs
+
+    for chunk in chunks(jobs):
+        yield from run_jobs(chunk, directory)
 
 
 def in_processes(workers: int) -> Executor:
@@ -46,32 +45,29 @@ def run_in_processes(jobs: Sequence[Job], directory: Path, workers: int) -> Iter
     from which this process follows them. A worker that dies (killed, out of memory) takes nothing with it but the
     trials under way; each of these is run again alone, and reported as failed if its worker dies again.
     """
-    remaining = list(jobs)
+    from qdbench.harness.jobs import record_failure
+
+    remaining = {job.label: job for job in jobs}
     while remaining:
         with tempfile.TemporaryDirectory(prefix="qdbench-") as notes:
-            for finished in _run_pool(remaining, directory, workers, Path(notes)):
-                remaining.remove(finished.job)
+            for finished in _run_pool(list(remaining.values()), directory, workers, Path(notes)):
+                del remaining[finished.job.label]
                 yield finished
             started = {note["job"] for note in _Reader(Path(notes)).new()}
-            suspects = [job for job in remaining if job.label in started]
+            suspects = [job for job in remaining.values() if job.label in started]
         if remaining and not suspects:
             raise RuntimeError("a worker process died before it started a trial: is there enough memory for them all?")
         for suspect in suspects:
-            remaining.remove(suspect)
+            del remaining[suspect.label]
             with tempfile.TemporaryDirectory(prefix="qdbench-") as notes:
                 outcome = next(_run_pool([suspect], directory, 1, Path(notes)), None)
             yield outcome or record_failure(suspect, directory, "the worker process died during this trial, twice")
 
 
-def chunks(jobs: Sequence[Job]) -> list[list[Job]]:
-    """The jobs in runs of the same task, optimizer and budget, at most ten each."""
-    grouped = itertools.groupby(jobs, key=lambda job: (job.task_id, job.arguments, job.optimizer, job.hyperparameters))
-    runs = [list(group) for _, group in grouped]
-    return [run[first : first + _CHUNK] for run in runs for first in range(0, len(run), _CHUNK)]
-
-
 def _run_pool(jobs: Sequence[Job], directory: Path, workers: int, notes: Path) -> Iterator[Finished]:
     """Runs the jobs until all are done or a worker dies."""
+    from qdbench.harness.jobs import chunks
+
     pool = process_executor.ProcessPoolExecutor(
         max_workers=workers, timeout=None, initializer=_start_worker, initargs=(str(notes), workers, os.getpid())
     )
@@ -101,17 +97,25 @@ def _run_pool(jobs: Sequence[Job], directory: Path, workers: int, notes: Path) -
 
 
 def _run_chunk(index: int, chunk: list[Job], directory: Path, notes: Path) -> None:
+    from qdbench.harness.jobs import run_jobs, separable
+
     with (notes / f"{index}.jsonl").open("a") as file:
-        for job in chunk:
+        for piece in separable(chunk):
             if os.getppid() != _driver:
                 # Whoever started the run is gone, and may have been started again.
                 return
-            _note(file.fileno(), {"job": job.label, "status": "started"})
-            finished = run_job(job, directory)
-            _note(
-                file.fileno(),
-                {"job": job.label, "status": finished.status, "metrics": finished.metrics, "error": finished.error},
-            )
+            for job in piece:
+                _note(file.fileno(), {"job": job.label, "status": "started"})
+            for finished in run_jobs(piece, directory):
+                _note(
+                    file.fileno(),
+                    {
+                        "job": finished.job.label,
+                        "status": finished.status,
+                        "metrics": finished.metrics,
+                        "error": finished.error,
+                    },
+                )
 
 
 def _note(descriptor: int, content: dict[str, object]) -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from qdbench.numerics import exp, log
 from qdbench.random import derive, normal
+from qdbench.random import uniform as draw_uniform
 from qdbench.tasks.bbob.transforms import power
 
 Model = Literal["gaussian", "uniform", "cauchy"]
@@ -67,7 +67,7 @@ def draw(key: Key[Array, ""], model: Model, batch: int, dtype: str) -> tuple[Val
 
     def fractions(part: int) -> Values:
         # In (0, 1], as a factor of exactly 0 would pass for the optimum.
-        return 1 - jax.random.uniform(derive(key, part), (batch,), jnp.dtype(dtype))
+        return 1 - draw_uniform(derive(key, part), (batch,), dtype)
 
     if model == "gaussian":
         return (deviates(0),)

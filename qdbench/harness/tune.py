@@ -1,0 +1,244 @@
+"""Tuning: a grid of hyperparameters on the tasks of a suite, every cell and repetition in one program for each task.
+
+A cell's numbers are those of trials with its hyperparameters: the same keys, the same scoring. Two choices come out:
+
+- *global*: one setting for all tasks, with the least geometric mean over tasks of (mean final precision of the cell /
+  the best cell's mean on that task). A precision better than the task's target counts as the target.
+- *per task*: for every task the cell with the least mean final precision, as Lange et al. (2023) tune.
+
+Among equals the first in the order of the grid is chosen.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import baselines
+from qdbench.api import make
+from qdbench.harness import batched, trial
+from qdbench.harness.budget import Budget
+from qdbench.harness.fingerprint import fingerprint
+from qdbench.harness.jobs import evaluations_of
+from qdbench.harness.suite import combinations
+from qdbench.harness.targets import METRIC
+from qdbench.protocols import Optimizer, Task, precision_of
+from qdbench.registry import OPTIMIZERS
+from qdbench.spec import JsonScalar
+
+PAPER_GRID = {"elite_ratio": (0.0, 0.15, 0.25, 0.35, 0.5, 1.0), "sigma": (0.1, 0.25, 0.5, 0.75, 1.0)}
+"""The grid of Lange et al. (2023); of it, what an optimizer has."""
+
+RULE = (
+    "global: the cell with the least geometric mean over tasks of (mean final precision of the cell / the best cell's "
+    "mean on that task), precisions better than the task's target counting as the target; per task: the cell with the "
+    "least mean final precision; among equals the first of the grid"
+)
+
+_TOGETHER = 250
+
+Grid = Mapping[str, Sequence[Any]]
+TaskChoices = Sequence[tuple[str, dict[str, JsonScalar]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tuned:
+    """What came out.
+
+    Attributes:
+        optimizer: The optimizer's id.
+        grid: The values that were tried.
+        fixed: Hyperparameters that were given and not tuned.
+        table: One row for each trial: task (its label), the tuned hyperparameters, repetition, precision.
+        tasks: For each task's label its id, arguments, fingerprint and budget.
+        floors: For each task's label the precision below which nothing counts as better.
+    """
+
+    optimizer: str
+    grid: dict[str, tuple[Any, ...]]
+    fixed: dict[str, Any]
+    table: pd.DataFrame
+    tasks: dict[str, dict[str, Any]]
+    floors: dict[str, float]
+
+    @property
+    def names(self) -> list[str]:
+        """The hyperparameters that were tuned."""
+        return list(self.grid)
+
+    def means(self) -> pd.DataFrame:
+        """The mean final precision, one row for each cell in the order of the grid, one column for each task."""
+        means = self.table.groupby(["cell", "task"], sort=False)["precision"].mean().unstack("task")
+        return means[list(self.tasks)].sort_index()
+
+    def scores(self) -> pd.Series:
+        """The cells' geometric mean ratio to the best cell, 1 for one that is best on every task."""
+        floored = self.means().clip(lower=pd.Series(self.floors), axis=1)
+        return np.exp(np.log(floored / floored.min()).mean(axis=1))
+
+    def cell(self, index: int) -> dict[str, Any]:
+        """The hyperparameters of a cell."""
+        return cells(self.grid)[index]
+
+    def best(self) -> dict[str, Any]:
+        """The global choice."""
+        return self.cell(int(self.scores().idxmin()))
+
+    def best_per_task(self) -> dict[str, dict[str, Any]]:
+        """The choice for every task."""
+        return {task: self.cell(int(column.idxmin())) for task, column in self.means().items()}
+
+
+def cells(grid: Grid) -> list[dict[str, Any]]:
+    """All combinations, the last name varying fastest."""
+    return combinations({}, {name: tuple(values) for name, values in grid.items()})
+
+
+def default_grid(optimizer: str) -> dict[str, tuple[Any, ...]]:
+    """The part of :data:`PAPER_GRID` that an optimizer has.
+
+    Raises:
+        ValueError: If it has none of it.
+    """
+    factory, bound = OPTIMIZERS.resolve(optimizer)
+    known = [name for name in inspect.signature(factory).parameters if name not in bound]
+    grid = {name: values for name, values in PAPER_GRID.items() if name in known}
+    if not grid:
+        raise ValueError(
+            f"optimizer {optimizer!r} has neither {' nor '.join(PAPER_GRID)}: name what to tune, such as "
+            f"--grid NAME=0.1,1; it has {', '.join(name for name in known if name != 'spec')}"
+        )
+    return grid
+
+
+def tune(
+    optimizer: str,
+    tasks: TaskChoices,
+    budget: Budget,
+    repetitions: int,
+    grid: Grid | None = None,
+    fixed: Mapping[str, Any] | None = None,
+    progress: Callable[[float, str], None] | None = None,
+) -> Tuned:
+    """Tries a grid of hyperparameters on every task.
+
+    Args:
+        optimizer: A registered id.
+        tasks: Ids and arguments of tasks that rank by precision.
+        budget: The budget of the trials.
+        repetitions: Repetitions 0, 1, ... of each cell.
+        grid: The values to try; None: :func:`default_grid`.
+        fixed: Other hyperparameters.
+        progress: Called with the fraction done and the task's label.
+
+    Raises:
+        UnknownNameError: If there is no such optimizer or task.
+        ValueError: If a task does not rank by precision, or a hyperparameter of the grid decides shapes.
+        TrialError: If a trial fails.
+    """
+    chosen = {name: tuple(values) for name, values in (grid or default_grid(optimizer)).items()}
+    settings = dict(fixed or {})
+    frames, described, floors = [], {}, {}
+    for number, (task_id, arguments) in enumerate(tasks):
+        task = make(task_id, **arguments)
+        label = label_of(task_id, arguments)
+
+        def report(fraction: float, number: int = number, label: str = label) -> None:
+            if progress is not None:
+                progress((number + fraction) / len(tasks), label)
+
+        precision, evaluations = _run(task, optimizer, chosen, settings, budget, repetitions, report)
+        frames.append(_rows(label, chosen, precision))
+        described[label] = {
+            "id": task_id,
+            "arguments": task.spec.arguments,
+            "fingerprint": fingerprint(task),
+            "budget": evaluations,
+        }
+        floors[label] = task.spec.target or float(np.finfo(np.float64).tiny)
+    return Tuned(optimizer, chosen, settings, pd.concat(frames, ignore_index=True), described, floors)
+
+
+def label_of(task_id: str, arguments: Mapping[str, JsonScalar]) -> str:
+    """A task's name in tables."""
+    return " ".join([task_id, *(f"{name}={value}" for name, value in arguments.items())])
+
+
+def _run(
+    task: Task,
+    optimizer: str,
+    grid: dict[str, tuple[Any, ...]],
+    fixed: dict[str, Any],
+    budget: Budget,
+    repetitions: int,
+    report: Callable[[float], None],
+) -> tuple[np.ndarray, int]:
+    """The final precisions, ``(cells, repetitions)``, and the number of evaluations of a trial."""
+    spec = task.spec
+    if spec.metric != METRIC:
+        raise ValueError(f"{spec.id} ranks by {spec.metric}: only tasks that rank by precision can be tuned on")
+    candidates = [baselines.make(optimizer, spec, **fixed, **cell) for cell in cells(grid)]
+    _check_one_program(task, optimizer, candidates, grid)
+    evaluations = evaluations_of(budget, spec, candidates[0])
+    with precision_of(spec):
+        keys = [trial.keys_of(spec, candidates[0].id, repetition) for repetition in range(repetitions)]
+        trials = [batched.Trial(task, candidate, key) for candidate in candidates for key in keys]
+        capacity = min(_TOGETHER, len(trials))
+        finals: list[float] = []
+        for first in range(0, len(trials), capacity):
+            outcomes = batched.run(trials[first : first + capacity], evaluations, False, capacity)
+            finals += [-float(outcome.score.best_objective) + 0.0 for outcome in outcomes]
+            report(len(finals) / len(trials))
+    return np.array(finals).reshape(len(candidates), repetitions), evaluations
+
+
+def _check_one_program(task: Task, optimizer: str, candidates: Sequence[Optimizer], grid: Grid) -> None:
+    if len({batched.signature(task, candidate) for candidate in candidates}) > 1:
+        raise ValueError(
+            f"optimizer {optimizer!r}: one of {', '.join(grid)} decides shapes, such as a batch size does; "
+            "only hyperparameters that are arrays are tuned in one program"
+        )
+
+
+def _rows(label: str, grid: Grid, precision: np.ndarray) -> pd.DataFrame:
+    rows = [
+        {"task": label, "cell": index, **cell, "repetition": repetition, "precision": float(value)}
+        for index, cell in enumerate(cells(grid))
+        for repetition, value in enumerate(precision[index])
+    ]
+    return pd.DataFrame(rows)
+
+
+def to_json(tuned: Tuned, suite: str, provenance: Mapping[str, str]) -> str:
+    """The choices, the rule and what they rest on; every single trial is in the table beside it."""
+    spread = tuned.table.groupby(["task", "cell"], sort=False)["precision"].agg(["mean", "std", "median"])
+    per_task = tuned.best_per_task()
+    scores = tuned.scores()
+    content = {
+        "optimizer": tuned.optimizer,
+        "suite": suite,
+        "rule": RULE,
+        "grid": tuned.grid,
+        "fixed": tuned.fixed,
+        "repetitions": int(tuned.table["repetition"].max()) + 1,
+        "global": {"hyperparameters": tuned.best(), "score": float(scores.min())},
+        "per_task": {task: per_task[task] for task in tuned.tasks},
+        "tasks": tuned.tasks,
+        "scores": [{**tuned.cell(index), "score": float(score)} for index, score in enumerate(scores)],
+        "evidence": [
+            {"task": task, **tuned.cell(cell), **{name: _number(value) for name, value in row.items()}}
+            for (task, cell), row in zip(spread.index, spread.to_dict("records"), strict=True)
+        ],
+        "provenance": dict(provenance),
+    }
+    return json.dumps(content, indent=1) + "\n"
+
+
+def _number(value: float) -> float | None:
+    return value if np.isfinite(value) else None

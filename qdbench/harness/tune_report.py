@@ -1,0 +1,99 @@
+"""What is written about a tuning: JSON, a table of all trials, Markdown and a heat map."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.table import Table
+
+from qdbench.harness import store
+from qdbench.harness.provenance import provenance
+from qdbench.harness.tune import RULE, Tuned, to_json
+
+
+def write(tuned: Tuned, suite: str, out: Path) -> list[Path]:
+    """Writes ``tune.json``, ``trials.csv``, ``tune.md`` and ``tune.png``.
+
+    Raises:
+        StoreError: If a file cannot be written.
+    """
+    files = {
+        "tune.json": to_json(tuned, suite, provenance("as the tasks", "batched")).encode(),
+        "trials.csv": tuned.table.to_csv(index=False).encode(),
+        "tune.md": markdown(tuned, suite).encode(),
+        "tune.png": heat_map(tuned),
+    }
+    for name, content in files.items():
+        store.write_atomically(out / name, content)
+    return [out / name for name in files]
+
+
+def summary(tuned: Tuned) -> Table:
+    """The best cells for the terminal."""
+    scores = tuned.scores().sort_values(kind="stable")
+    table = Table(*tuned.names, "score", title=f"{tuned.optimizer}: ratio to the best cell of each task, 1 is best")
+    for place, (index, score) in enumerate(scores.head(10).items()):
+        style = "bold green" if place == 0 else None
+        table.add_row(*(_text(value) for value in tuned.cell(int(index)).values()), f"{score:.3f}", style=style)
+    return table
+
+
+def markdown(tuned: Tuned, suite: str) -> str:
+    """The choices and the scores as Markdown."""
+    scores, per_task, means = tuned.scores(), tuned.best_per_task(), tuned.means()
+    chosen = ", ".join(f"{name} {_text(value)}" for name, value in tuned.best().items())
+    trials = len(tuned.table)
+    lines = [
+        f"# {tuned.optimizer}, tuned on {suite}",
+        "",
+        f"{trials} trials on {len(tuned.tasks)} tasks. Rule: {RULE}.",
+        "",
+        f"Global choice: **{chosen}**, score {scores.min():.3f}.",
+        "",
+        _row([*tuned.names, "score"]),
+        _row(["---"] * (len(tuned.names) + 1)),
+        *(_row([*map(_text, tuned.cell(index).values()), f"{score:.3f}"]) for index, score in enumerate(scores)),
+        "",
+        _row(["task", *tuned.names, "mean precision", "with the global choice"]),
+        _row(["---"] * (len(tuned.names) + 3)),
+    ]
+    everywhere = int(scores.idxmin())
+    for task, cell in per_task.items():
+        numbers = f"{means[task].min():.3g}", f"{means[task][everywhere]:.3g}"
+        lines.append(_row([task, *map(_text, cell.values()), *numbers]))
+    return "\n".join(lines) + "\n"
+
+
+def heat_map(tuned: Tuned) -> bytes:
+    """The scores over the last two hyperparameters, the best over the others, as PNG."""
+    shape = tuple(len(values) for values in tuned.grid.values())
+    scores = np.log10(tuned.scores().to_numpy()).reshape(shape)
+    scores = scores.min(axis=tuple(range(len(shape) - 2))) if len(shape) > 2 else scores
+    names = tuned.names[-2:]
+    figure = Figure(figsize=(1.6 + 0.9 * scores.shape[-1], 1.8 + 0.55 * (len(scores) if scores.ndim > 1 else 1)))
+    axes = figure.subplots()
+    picture = axes.imshow(np.atleast_2d(scores), cmap="viridis_r", aspect="auto", origin="lower")
+    axes.set_xticks(range(scores.shape[-1]), [_text(value) for value in tuned.grid[names[-1]]])
+    axes.set_xlabel(names[-1])
+    if len(names) == 2:
+        axes.set_yticks(range(len(scores)), [_text(value) for value in tuned.grid[names[0]]])
+        axes.set_ylabel(names[0])
+    else:
+        axes.set_yticks([])
+    axes.set_title(tuned.optimizer)
+    figure.colorbar(picture, label="log10 ratio to the best cell")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150, bbox_inches="tight", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _row(columns: list[str]) -> str:
+    return f"| {' | '.join(columns)} |"
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,80 @@
+"""Tuning: a cell is its trials, and the choice follows the rule."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import qdbench
+from qdbench.harness import tune, tune_report
+from qdbench.harness.budget import Budget
+from tests.harness import quadratic
+
+quadratic.register()
+TASKS = [("Quadratic-v0", {"dim": 3, "instance": instance, "target": None}) for instance in (1, 2)]
+GRID = {"elite_ratio": (0.0, 1.0), "sigma": (0.1, 1.0)}
+
+
+@pytest.fixture(scope="module")
+def tuned() -> tune.Tuned:
+    return tune.tune("shrinking", TASKS, Budget(iterations=20), 2, GRID, {"batch_size": 10})
+
+
+def test_a_cell_has_the_numbers_of_its_trials(tuned: tune.Tuned) -> None:
+    assert len(tuned.table) == 2 * 4 * 2
+    for row in tuned.table.iloc[::3].to_dict("records"):
+        _, arguments = TASKS[list(tuned.tasks).index(row["task"])]
+        result = qdbench.run(
+            quadratic.make(**arguments),
+            "shrinking",
+            row["repetition"],
+            200,
+            hyperparameters={"sigma": row["sigma"], "elite_ratio": row["elite_ratio"], "batch_size": 10},
+        )
+        assert row["precision"] == pytest.approx(result.metrics["precision"], rel=1e-9)
+    assert {task["budget"] for task in tuned.tasks.values()} == {200}
+
+
+def test_the_choice_follows_the_rule() -> None:
+    means = {"a": [1.0, 4.0, 2.0], "b": [9.0, 1.0, 2.0], "c": [1e-9, 1e-12, 1e-10]}
+    rows = [
+        {"task": task, "cell": cell, "sigma": float(cell), "repetition": repetition, "precision": value * factor}
+        for task, values in means.items()
+        for cell, value in enumerate(values)
+        for repetition, factor in enumerate((0.5, 1.5))
+    ]
+    described = {task: {"id": task} for task in means}
+    found = tune.Tuned("x", {"sigma": (0.0, 1.0, 2.0)}, {}, pd.DataFrame(rows), described, dict.fromkeys(means, 1e-8))
+    np.testing.assert_allclose(found.scores(), np.cbrt([9.0, 4.0, 4.0]))
+    assert found.best() == {"sigma": 1.0}
+    assert found.best_per_task() == {"a": {"sigma": 0.0}, "b": {"sigma": 1.0}, "c": {"sigma": 1.0}}
+
+
+def test_the_report_holds_choices_and_evidence(tmp_path: Path, tuned: tune.Tuned) -> None:
+    files = tune_report.write(tuned, "mine", tmp_path)
+    assert {path.name for path in files} == {"tune.json", "trials.csv", "tune.md", "tune.png"}
+    content = json.loads((tmp_path / "tune.json").read_text())
+    assert content["global"]["hyperparameters"] == tuned.best()
+    assert content["fixed"] == {"batch_size": 10}
+    assert set(content["per_task"]) == set(tuned.tasks)
+    assert len(content["evidence"]) == 8
+    assert "geometric mean" in content["rule"]
+    assert len(pd.read_csv(tmp_path / "trials.csv")) == 16
+    assert f"{tuned.scores().min():.3f}" in (tmp_path / "tune.md").read_text()
+    assert (tmp_path / "tune.png").read_bytes().startswith(b"\x89PNG")
+    assert tune_report.summary(tuned).row_count == 4
+
+
+def test_only_what_an_optimizer_has_is_tuned() -> None:
+    assert tune.default_grid("shrinking") == tune.PAPER_GRID
+    assert list(tune.default_grid("map-elites")) == ["sigma"]
+    with pytest.raises(ValueError, match=r"random-search.*neither elite_ratio nor sigma.*batch_size"):
+        tune.default_grid("random-search")
+    with pytest.raises(ValueError, match="decides shapes"):
+        tune.tune("shrinking", TASKS[:1], Budget(40), 1, {"batch_size": (4, 8)})
+    with pytest.raises(ValueError, match="ranks by qd_score"):
+        tune.tune("map-elites", [("Arm-v0", {"dim": 5})], Budget(200), 1, {"sigma": (0.1,)})
