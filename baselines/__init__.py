@@ -9,6 +9,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from baselines.published import published_hyperparameters
+from baselines.tuned import tuned_hyperparameters
 from qdbench.arguments import check_names
 from qdbench.registry import OPTIMIZERS
 
@@ -49,8 +50,8 @@ for _id, _entry_point, _summary in (
 def make(id: str, spec: TaskSpec, **hyperparameters: Any) -> Optimizer:
     """Makes a reference optimizer for a task.
 
-    Hyperparameters that are not given take the values that the algorithm's authors published for the task's family,
-    where there are some, and the algorithm's general defaults otherwise.
+    Hyperparameters that are not given take the values that the algorithm's authors published or that we tuned for the
+    task's family, where there are some, and the algorithm's general defaults otherwise.
 
     Args:
         id: A registered optimizer id; ``qdbench list optimizers`` shows them.
@@ -65,7 +66,7 @@ def make(id: str, spec: TaskSpec, **hyperparameters: Any) -> Optimizer:
     """
     factory, bound = OPTIMIZERS.resolve(id)
     check_names(f"optimizer {id!r}", factory, hyperparameters, hidden={"spec", *bound})
-    settings = {**bound, **published_hyperparameters(id, spec), **hyperparameters}
+    settings = {**bound, **published_hyperparameters(id, spec), **tuned_hyperparameters(id, spec), **hyperparameters}
     for name, value in settings.items():
         if not isinstance(value, int | float) or not math.isfinite(value):
             raise ValueError(f"optimizer {id!r}: {name} must be a finite number, but it is {value!r}")

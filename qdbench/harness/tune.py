@@ -3,7 +3,8 @@
 A cell's numbers are those of trials with its hyperparameters: the same keys, the same scoring. Two choices come out:
 
 - *global*: one setting for all tasks, with the least geometric mean over tasks of (mean final precision of the cell /
-  the best cell's mean on that task). A precision better than the task's target counts as the target.
+  the best cell's mean on that task). A ratio counts as 10 at most, so that one task that a cell solves and another
+  misses does not decide alone; a precision better than the task's target counts as the target.
 - *per task*: for every task the cell with the least mean final precision, as Lange et al. (2023) tune.
 
 Among equals the first in the order of the grid is chosen.
@@ -37,10 +38,11 @@ PAPER_GRID = {"elite_ratio": (0.0, 0.15, 0.25, 0.35, 0.5, 1.0), "sigma": (0.1, 0
 
 RULE = (
     "global: the cell with the least geometric mean over tasks of (mean final precision of the cell / the best cell's "
-    "mean on that task), precisions better than the task's target counting as the target; per task: the cell with the "
-    "least mean final precision; among equals the first of the grid"
+    "mean on that task), ratios above 10 counting as 10 and precisions better than the task's target as the target; per "
+    "task: the cell with the least mean final precision; among equals the first of the grid"
 )
 
+_LARGEST_RATIO = 10.0
 _TOGETHER = 250
 
 Grid = Mapping[str, Sequence[Any]]
@@ -78,9 +80,10 @@ class Tuned:
         return means[list(self.tasks)].sort_index()
 
     def scores(self) -> pd.Series:
-        """The cells' geometric mean ratio to the best cell, 1 for one that is best on every task."""
+        """The cells' geometric mean ratio to the best cell, 1 for one that is best on every task and 10 at most."""
         floored = self.means().clip(lower=pd.Series(self.floors), axis=1)
-        return np.exp(np.log(floored / floored.min()).mean(axis=1))
+        ratios = (floored / floored.min()).clip(upper=_LARGEST_RATIO)
+        return np.exp(np.log(ratios).mean(axis=1))
 
     def cell(self, index: int) -> dict[str, Any]:
         """The hyperparameters of a cell."""

@@ -40,7 +40,7 @@ def test_a_cell_has_the_numbers_of_its_trials(tuned: tune.Tuned) -> None:
 
 
 def test_the_choice_follows_the_rule() -> None:
-    means = {"a": [1.0, 4.0, 2.0], "b": [9.0, 1.0, 2.0], "c": [1e-9, 1e-12, 1e-10]}
+    means = {"a": [1.0, 4.0, 2.0], "b": [1e5, 1.0, 2.0], "c": [1e-9, 1e-12, 1e-10]}
     rows = [
         {"task": task, "cell": cell, "sigma": float(cell), "repetition": repetition, "precision": value * factor}
         for task, values in means.items()
@@ -49,7 +49,7 @@ def test_the_choice_follows_the_rule() -> None:
     ]
     described = {task: {"id": task} for task in means}
     found = tune.Tuned("x", {"sigma": (0.0, 1.0, 2.0)}, {}, pd.DataFrame(rows), described, dict.fromkeys(means, 1e-8))
-    np.testing.assert_allclose(found.scores(), np.cbrt([9.0, 4.0, 4.0]))
+    np.testing.assert_allclose(found.scores(), np.cbrt([10.0, 4.0, 4.0]))
     assert found.best() == {"sigma": 1.0}
     assert found.best_per_task() == {"a": {"sigma": 0.0}, "b": {"sigma": 1.0}, "c": {"sigma": 1.0}}
 

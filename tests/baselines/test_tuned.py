@@ -1,0 +1,49 @@
+"""The tuned defaults are what the committed tunings chose."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jax
+import pytest
+
+import baselines
+import qdbench
+from baselines.tuned import tuned_hyperparameters
+
+TUNINGS = sorted(Path(__file__).resolve().parents[2].glob("leaderboards/bbob/tuning/*/tune.json"))
+SPEC = qdbench.make("BBOB-v0", dim=5).spec
+
+
+def test_there_is_evidence_for_every_one() -> None:
+    assert {path.parent.name for path in TUNINGS} == {
+        "cma-es",
+        "gaussian-ga",
+        "gesmr-ga",
+        "mr15-ga",
+        "openai-es",
+        "samr-ga",
+        "sep-cma-es",
+    }
+
+
+@pytest.mark.parametrize("path", TUNINGS, ids=lambda path: path.parent.name)
+def test_defaults_are_the_global_choice(path: Path) -> None:
+    tuning = json.loads(path.read_text())
+    assert tuning["optimizer"] == path.parent.name
+    assert (tuning["suite"], tuning["repetitions"], len(tuning["tasks"])) == ("bbob-lga", 50, 24)
+    assert tuned_hyperparameters(tuning["optimizer"], SPEC) == tuning["global"]["hyperparameters"]
+    assert tuned_hyperparameters(f"{tuning['optimizer']}-restarts", SPEC) == tuning["global"]["hyperparameters"]
+
+
+def test_they_arrive_and_give_way() -> None:
+    def sigma(**given: float) -> float:
+        return float(baselines.make("gaussian-ga", SPEC, **given).sigma)
+
+    assert sigma() == tuned_hyperparameters("gaussian-ga", SPEC)["sigma"]
+    assert sigma(sigma=0.125) == 0.125
+    elsewhere = qdbench.make("Arm-v0", dim=5).spec
+    assert tuned_hyperparameters("gaussian-ga", elsewhere) == {}
+    with jax.enable_x64(True):
+        assert float(baselines.make("cma-es-restarts", SPEC).inner.sigma) == 2.0
