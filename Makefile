@@ -12,6 +12,7 @@ BIN := $(VENV)/bin
 PLACE := $(VENV)/.place
 RUN := $(VENV)/.installed-run
 TEST := $(VENV)/.installed-test
+SLOW := $(VENV)/.installed-slow
 BENCHMARK := $(VENV)/.installed-benchmark
 
 # Nothing of the caller's environment may leak into ours.
@@ -24,25 +25,40 @@ export PIP_USER := 0
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help leaderboard test test-slow check dqd bench clean FORCE
+.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune bench clean FORCE
 
 help: ## list the targets
 	@echo "make TARGET [JOBS=2] [PYTHON=python3.11]"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/  \1@\2/p' Makefile | while IFS=@ read -r name text; do \
-	  printf '  %-12s %s\n' $$name "$$text"; done
+	  printf '  %-14s %s\n' $$name "$$text"; done
 
 leaderboard: $(RUN) ## run the quick suite and print its leaderboard (minutes; resumes)
-	$(BIN)/qdbench run --suite quick --out results/quick --jobs $(JOBS) || test $$? -eq 1
-	$(BIN)/qdbench leaderboard build results/quick --out results/quick-board
+	$(call run_suite,quick)
 
 dqd: $(RUN) ## reproduce Table 1 of the DQD paper: 480 trials of 10,000 iterations (resumes)
-	$(BIN)/qdbench run --suite dqd --repetitions 20 --jobs $(JOBS) --out results/dqd || test $$? -eq 1
-	$(BIN)/qdbench leaderboard build results/dqd --out results/dqd-board
+	$(call run_suite,dqd)
+
+bbob-lga: $(RUN) ## BBOB as in the learned GA's paper, Figure 4: 9,600 trials (resumes)
+	$(call run_suite,bbob-lga)
+
+bbob-lga-grid: $(RUN) ## the same over dimensions and populations, Figure 5: 10,000 trials (resumes)
+	$(call run_suite,bbob-lga-grid)
+
+bbob-coco: $(RUN) ## BBOB as COCO runs it: 14,400 trials of 10,000 evaluations a parameter (resumes)
+	$(call run_suite,bbob-coco)
+
+bbob-tune: $(RUN) ## tune the BBOB optimizers again (minutes each)
+	for id in gaussian-ga mr15-ga samr-ga gesmr-ga; do \
+	  $(BIN)/qdbench tune $$id --suite bbob-lga --out results/tuning/$$id || exit 1; done
+	for id in sep-cma-es cma-es; do \
+	  $(BIN)/qdbench tune $$id --suite bbob-lga --grid sigma=0.25,0.5,1,2,4 --out results/tuning/$$id || exit 1; done
+	$(BIN)/qdbench tune openai-es --suite bbob-lga --grid sigma=0.05,0.1,0.25,0.5,1 \
+	  --grid learning_rate=0.05,0.1,0.25,0.5,1 --out results/tuning/openai-es
 
 test: check ## linters, types and all tests but the slow ones
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
 
-test-slow: $(TEST) ## the slow tests
+test-slow: $(SLOW) ## the slow tests, also those beside evosax
 	$(BIN)/python -m pytest -n $(JOBS) -m slow
 
 check: $(TEST) ## ruff and mypy
@@ -50,7 +66,7 @@ check: $(TEST) ## ruff and mypy
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 
-bench: $(BENCHMARK) ## speed side by side with pyribs (see benchmarks/README.md)
+bench: $(BENCHMARK) ## speed side by side with pyribs, COCO and evosax (see benchmarks/README.md)
 	$(BIN)/python -m benchmarks
 
 clean: ## remove the environment, caches and builds (results stay)
@@ -61,7 +77,7 @@ clean: ## remove the environment, caches and builds (results stay)
 # that was made in another folder, is made again from nothing; a changed pyproject.toml only installs what changed.
 
 ifneq "$(shell test -x $(VENV)/bin/python && cat $(PLACE) 2>/dev/null)" "$(CURDIR)"
-$(RUN) $(TEST) $(BENCHMARK): FORCE
+$(RUN) $(TEST) $(SLOW) $(BENCHMARK): FORCE
 endif
 
 $(RUN): pyproject.toml
@@ -70,10 +86,18 @@ $(RUN): pyproject.toml
 $(TEST): pyproject.toml
 	$(call install,.[test])
 
+$(SLOW): pyproject.toml
+	$(call install,.[test,evosax])
+
 $(BENCHMARK): pyproject.toml
 	$(call install,.[benchmark])
 
 FORCE:
+
+define run_suite
+$(BIN)/qdbench run --suite $(1) --jobs $(JOBS) --out results/$(1) || test $$? -eq 1
+$(BIN)/qdbench leaderboard build results/$(1) --out results/$(1)-board
+endef
 
 VERSION_TEST := import sys; sys.exit(sys.version_info < (3, 11))
 

@@ -38,8 +38,8 @@ PAPER_GRID = {"elite_ratio": (0.0, 0.15, 0.25, 0.35, 0.5, 1.0), "sigma": (0.1, 0
 
 RULE = (
     "global: the cell with the least geometric mean over tasks of (mean final precision of the cell / the best cell's "
-    "mean on that task), ratios above 10 counting as 10 and precisions better than the task's target as the target; per "
-    "task: the cell with the least mean final precision; among equals the first of the grid"
+    "mean on that task), ratios above 10 counting as 10 and precisions better than the task's target as the target; "
+    "per task: the cell with the least mean final precision; among equals the first of the grid"
 )
 
 _LARGEST_RATIO = 10.0

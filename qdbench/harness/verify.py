@@ -30,24 +30,31 @@ class ArchiveReport:
 
 
 def verify_archives(directory: Path) -> list[ArchiveReport]:
-    """Evaluates again the elites of every stored archive that has its solutions.
+    """Evaluates again the elites of every stored archive that has its solutions, unless its task is noisy.
 
     Raises:
         StoreError: If a result cannot be read.
     """
     results = (store.load(path) for path in store.result_paths(directory))
-    return [verify(result) for result in results if result.archive is not None and result.archive.solutions is not None]
+    return [verify(result) for result in results if _can_be_verified(result)]
+
+
+def _can_be_verified(result: TrialResult) -> bool:
+    has_solutions = result.archive is not None and result.archive.solutions is not None
+    return has_solutions and result.record.config.task.deterministic
 
 
 def verify(result: TrialResult) -> ArchiveReport:
     """Evaluates the elites of one result again.
 
     Raises:
-        ValueError: If the result holds no solutions.
+        ValueError: If the result holds no solutions, or the task is noisy.
     """
     archive, spec = result.archive, result.record.config.task
     if archive is None or archive.solutions is None:
         raise ValueError("the result holds no solutions: run the trial with keep_solutions")
+    if not spec.deterministic:
+        raise ValueError(f"{spec.id} is noisy: the same solution gives another value, so there is nothing to compare")
     task = make(spec.id, **spec.arguments)
     parts: list[Evaluation] = [
         task.evaluate(None, archive.solutions[first : first + _CHUNK]) for first in range(0, archive.size, _CHUNK)

@@ -137,3 +137,9 @@ def test_log_scores_by_hand() -> None:
     mean, error = normalised.mean_steps(logs)
     np.testing.assert_allclose(mean, np.mean(expected, axis=0))
     np.testing.assert_allclose(error, 1.96 * np.std(expected, axis=0, ddof=1) / 2)
+
+
+def test_a_function_that_one_solves_and_another_misses_does_not_decide_alone() -> None:
+    assert normalised.geometric_mean(pd.Series([1e-9, 1.0])) == pytest.approx(0.1)
+    assert normalised.geometric_mean(pd.Series([1e12, 1.0, 1.0])) == pytest.approx(100 ** (1 / 3))
+    assert np.isnan(normalised.geometric_mean(pd.Series([np.nan, 1.0])))

@@ -17,6 +17,11 @@ from qdbench.leaderboard.bbob.functions import HOLD_OUT, TRAINING
 
 BASELINE = "gaussian-ga"
 Z = 1.96
+LARGEST_RATIO = 100.0
+"""In means over functions, ratios count as 1/100 at least and 100 at most.
+
+A function that one optimizer solves and the other does not, f5 above all, would otherwise decide alone.
+"""
 SPLITS = {"all": (*TRAINING, *HOLD_OUT), "training": TRAINING, "hold-out": HOLD_OUT}
 
 
@@ -91,8 +96,8 @@ def overall_table(functions: pd.DataFrame) -> pd.DataFrame:
 
     Columns: optimizer, functions (how many it has a finite mean on), complete (that is all of them), mean_rank, won
     (functions on which no mean is lower), better (functions with a ratio below 1), and the geometric mean of the
-    ratios: ``all``, ``training``, ``hold-out`` (NaN unless there is a ratio on each function of the split that is
-    in the results). The ``place`` is by ``all``, or by the mean rank where there is no normalisation.
+    ratios, within the limits: ``all``, ``training``, ``hold-out`` (NaN unless there is a ratio on each function of the
+    split that is in the results). The ``place`` is by ``all``, or by the mean rank where there is no normalisation.
 
     Args:
         functions: From :func:`functions_table`.
@@ -119,9 +124,14 @@ def overall_table(functions: pd.DataFrame) -> pd.DataFrame:
 
 
 def geometric_mean(values: pd.Series) -> float:
-    """The geometric mean of positive numbers; NaN if there is none or one is not a number."""
-    logs = np.log(values.to_numpy(np.float64))
+    """The geometric mean of ratios within the limits; NaN if there is none or one is not a number."""
+    logs = np.log(within_limits(values.to_numpy(np.float64)))
     return float(np.exp(logs.mean())) if logs.size and np.isfinite(logs).all() else float("nan")
+
+
+def within_limits(ratios: np.ndarray) -> np.ndarray:
+    """Ratios as they count in means over functions (:data:`LARGEST_RATIO`); NaN stays."""
+    return np.clip(ratios, 1 / LARGEST_RATIO, LARGEST_RATIO)
 
 
 def precision_steps(traces: Sequence[tuple[np.ndarray, np.ndarray]], fractions: np.ndarray) -> np.ndarray:
@@ -152,14 +162,14 @@ def log_score_steps(by_function: dict[int, np.ndarray], baseline_means: dict[int
     r"""The logarithm of the score over the budget, averaged over functions, for each run: ``(runs, points)``.
 
     Run :math:`k` is the :math:`k`-th trial of every function, by instance and repetition:
-    :math:`L_k = \frac{1}{|F|} \sum_f \log_{10}(p_{f,k} / m_{\mathrm{GA},f})`.
+    :math:`L_k = \frac{1}{|F|} \sum_f \log_{10}(p_{f,k} / m_{\mathrm{GA},f})`, each ratio within the limits.
 
     Args:
         by_function: Steps (:func:`precision_steps`) of each function.
         baseline_means: The Gaussian GA's mean precision at the end of the budget on each of these functions.
     """
     runs = min(len(steps) for steps in by_function.values())
-    logs = [np.log10(steps[:runs] / baseline_means[function]) for function, steps in by_function.items()]
+    logs = [np.log10(within_limits(steps[:runs] / baseline_means[function])) for function, steps in by_function.items()]
     return np.mean(logs, axis=0)
 
 

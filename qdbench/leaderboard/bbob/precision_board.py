@@ -25,8 +25,9 @@ PAPER = (20, 32)
 SCORE_NOTE = (
     "The score of an optimizer on a function is its mean best-so-far precision f − f_opt at the end of the budget "
     f"divided by that of {normalised.BASELINE}: below 1 is better than the Gaussian GA. Precisions below 1e-8 count as "
-    "1e-8. Scores are combined by their geometric mean; the intervals are approximate 95 % intervals of the ratio of "
-    "two means. An optimizer takes a place if it has a result on every function."
+    "1e-8. Scores are combined by their geometric mean, in which each counts as 0.01 at least and 100 at most; the "
+    "intervals are approximate 95 % intervals of the ratio of two means. An optimizer takes a place if it has a result "
+    "on every function."
 )
 
 
