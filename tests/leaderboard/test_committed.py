@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 
 from qdbench.harness import store
+from qdbench.leaderboard import aggregate
 from qdbench.leaderboard.build import check
 
-BOARDS = sorted(path.parent for path in Path(__file__).parents[2].glob("leaderboards/*/results"))
+ROOT = Path(__file__).parents[2] / "leaderboards"
+BOARDS = sorted(path.parent for path in ROOT.rglob("results"))
+# Each with its trials, their instances and their repetitions.
+BBOB = {"lga": (8 * 24 * 50, {1}, 50), "coco": (8 * 24 * 5 * 15, set(range(1, 16)), 1)}
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda path: path.name)
@@ -27,3 +31,19 @@ def test_the_dqd_board_is_whole() -> None:
     assert {result.record.config.budget for result in results} == {100 + 36 * 10_000}
     assert all(result.metrics["evaluations"] >= 36 * 10_000 for result in results)
     assert {result.record.config.repetition for result in results if result.archive is not None} == {0}
+
+
+@pytest.mark.parametrize("name", BBOB)
+def test_the_bbob_boards_are_whole(name: str) -> None:
+    results = aggregate.read_results(ROOT / "bbob" / name / "results")
+    count, instances, repetitions = BBOB[name]
+    configs = [trial.record.config for trial in results.trials.values()]
+    assert (len(configs), results.failures, results.problems) == (count, {}, ())
+    assert {config.task.arguments["function"] for config in configs} == set(range(1, 25))
+    assert {config.task.arguments["instance"] for config in configs} == instances
+    assert {config.repetition for config in configs} == set(range(repetitions))
+    for trial in results.trials.values():
+        budget, metrics = trial.record.config.budget, trial.record.metrics
+        # A trial ends with the last whole iteration that fits, or because it has solved its function.
+        assert metrics["evaluations"] > budget - 64 or metrics["precision"] <= 1e-8
+        assert metrics["evaluations"] <= budget
