@@ -5,8 +5,8 @@ batches (jax-ml/jax#39103), and later versions crash or hang on the same path (j
 excludes 0.10.2 from its dependencies, and importing qdbench switches that fusion off in every version that has it.
 
 The other hazard of the CPU, decompositions under ``vmap`` that dead-lock on few cores, has its cure elsewhere:
-rotations are made by NumPy (:mod:`qdbench.tasks.bbob.generators`), and the harness batches no program that decomposes
-matrices (:mod:`qdbench.harness.batched`).
+rotations are made by NumPy (:mod:`qdbench.tasks.bbob.generators`), and the harness never vmaps a program that
+decomposes matrices there (:mod:`qdbench.harness.batched`).
 """
 
 from __future__ import annotations

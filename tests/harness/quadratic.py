@@ -119,8 +119,12 @@ def make_shrinking(
 
 
 def register() -> None:
-    """Registers the task and the optimizers, once; worker processes do not know them."""
-    if "Quadratic-v0" not in TASKS:
-        TASKS.register("Quadratic-v0", f"{__name__}:make")
-        OPTIMIZERS.register("shrinking", f"{__name__}:make_shrinking", decomposes=False)
-        OPTIMIZERS.register("shrinking-eigh", f"{__name__}:make_shrinking", decomposes=True)
+    """Registers the task and the optimizers; worker processes do not know them."""
+    TASKS.register("Quadratic-v0", f"{__name__}:make")
+    OPTIMIZERS.register("shrinking", f"{__name__}:make_shrinking", decomposes=False)
+    OPTIMIZERS.register("shrinking-eigh", f"{__name__}:make_shrinking", decomposes=True)
+
+
+def unregister() -> None:
+    """Takes them out again: tests of everything that is registered would find them in the same process."""
+    del TASKS._entries["Quadratic-v0"], OPTIMIZERS._entries["shrinking"], OPTIMIZERS._entries["shrinking-eigh"]

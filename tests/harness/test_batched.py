@@ -18,7 +18,7 @@ from qdbench.harness.jaxprs import has_decomposition, primitives
 from qdbench.protocols import precision_of
 from tests.harness import quadratic
 
-quadratic.register()
+pytestmark = pytest.mark.usefixtures("registered")
 
 
 def trials(optimizer: str = "shrinking", instances: int = 3, **settings: object) -> list[batched.Trial]:

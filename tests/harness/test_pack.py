@@ -19,7 +19,7 @@ from qdbench.leaderboard import aggregate
 from qdbench.leaderboard.build import compact
 from tests.harness import quadratic
 
-quadratic.register()
+pytestmark = pytest.mark.usefixtures("registered")
 
 
 @pytest.fixture(scope="module")

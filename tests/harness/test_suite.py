@@ -46,7 +46,7 @@ def test_the_bbob_suites_are_as_published() -> None:
         counts[name] = len(planned)
     assert counts == {
         "bbob-lga": 24 * 8 * 50,
-        "bbob-lga-grid": 24 * 5 * 7 * 4 * 10,
+        "bbob-lga-grid": 10 * 5 * 5 * 4 * 10,
         "bbob-coco": 24 * 5 * 15 * 8,
     }
     spec = qdbench.make("BBOB-v0", function=8, dim=5).spec

@@ -17,7 +17,7 @@ from qdbench.harness.errors import TrialError
 from qdbench.harness.targets import TARGETS, table
 from tests.harness import quadratic
 
-quadratic.register()
+pytestmark = pytest.mark.usefixtures("registered")
 SPEC = quadratic.make(precision="float32").spec
 VALUES = st.one_of(st.floats(-10, 3).map(lambda exponent: 10.0**exponent), st.sampled_from([0.0, np.inf, np.nan, 1e-8]))
 

@@ -14,7 +14,7 @@ from qdbench.harness import tune, tune_report
 from qdbench.harness.budget import Budget
 from tests.harness import quadratic
 
-quadratic.register()
+pytestmark = pytest.mark.usefixtures("registered")
 TASKS = [("Quadratic-v0", {"dim": 3, "instance": instance, "target": None}) for instance in (1, 2)]
 GRID = {"elite_ratio": (0.0, 1.0), "sigma": (0.1, 1.0)}
 
