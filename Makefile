@@ -25,7 +25,7 @@ export PIP_USER := 0
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune bench clean FORCE
+.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune bench bench-bbob clean FORCE
 
 help: ## list the targets
 	@echo "make TARGET [JOBS=2] [PYTHON=python3.11]"
@@ -66,8 +66,12 @@ check: $(TEST) ## ruff and mypy
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 
-bench: $(BENCHMARK) ## speed side by side with pyribs, COCO and evosax (see benchmarks/README.md)
+bench: $(BENCHMARK) ## speed side by side with pyribs (see benchmarks/README.md)
 	$(BIN)/python -m benchmarks
+
+bench-bbob: $(BENCHMARK) ## BBOB's functions and whole runs side by side with COCO and evosax (an hour)
+	$(BIN)/python -m benchmarks bbob-functions
+	$(BIN)/python -m benchmarks bbob-runs
 
 clean: ## remove the environment, caches and builds (results stay)
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -48,7 +48,9 @@ def number(value: float) -> str:
 
 
 def spread(median: float, low: float, high: float) -> str:
-    """``median (low - high)``."""
+    """``median (low - high)``, or the median alone where there is one value."""
+    if low == high:
+        return number(median)
     return f"{number(median)} ({number(low)}–{number(high)})"
 
 
