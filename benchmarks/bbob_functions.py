@@ -223,7 +223,8 @@ def _page(entries: Sequence[Entry], functions: Sequence[int], rounds: int, core:
     sections = [
         "# Speed of BBOB's functions\n",
         report.environment(core, PACKAGES),
-        f"{len(functions)} functions in {DIM} dimensions; {rounds} round{'s' if rounds > 1 else ''}, all implementations in turns, each in a "
+        f"{len(functions)} functions in {DIM} dimensions; {report.count(rounds, 'round')}, "
+        f"all implementations in turns, each in a "
         f"fresh process. Load average before the measurements: {min(loads):.1f} to {max(loads):.1f} on all cores. "
         "Thousands of evaluations a second and ratios of them, formed round by round, are medians (minimum–maximum) "
         "of the rounds. Above 1 qdbench is faster; a ratio compares the same precision.\n",

@@ -264,7 +264,8 @@ def _page(
         "# Speed of whole runs on BBOB\n",
         report.environment(core, PACKAGES),
         f"{SEEDS} seeds, {GENERATIONS} generations of {BATCH} evaluations (gesmr-ga: 31) with the initial population "
-        f"counted as one, {DIM} parameters; {rounds} round{'s' if rounds > 1 else ''}, all implementations in turns, each in a fresh process. "
+        f"counted as one, {DIM} parameters; {report.count(rounds, 'round')}, "
+        f"all implementations in turns, each in a fresh process. "
         f"Load average before the measurements: {min(loads):.1f} to {max(loads):.1f} on all cores. Thousands of "
         "evaluations a second are medians (minimum–maximum) of the rounds, in the faster arrangement of the seeds: "
         "`together` (`vmap`) or `one by one`, in one compiled program in either case. The ratio is qdbench's rate in "

@@ -47,6 +47,11 @@ def number(value: float) -> str:
     return f"{value:.3g}" if value >= 0.001 else "0"
 
 
+def count(amount: int, noun: str) -> str:
+    """``1 round``, ``3 rounds``."""
+    return f"{amount} {noun}" + ("" if amount == 1 else "s")
+
+
 def spread(median: float, low: float, high: float) -> str:
     """``median (low - high)``, or the median alone where there is one value."""
     if low == high:
