@@ -13,35 +13,10 @@ from benchmarks import report
 from benchmarks.bbob_peers import COCO, EVOSAX, PACKAGES, QDBENCH, brief, is_installed
 from benchmarks.display import console, steps
 from benchmarks.launch import MeasurementError, measure
+from qdbench.leaderboard.bbob.functions import title
 
 DIM = 20
 SITUATIONS = (("call", 1), ("call", 32), ("call", 1024), ("loop", 1), ("loop", 32))
-NAMES = (
-    "sphere",
-    "ellipsoid",
-    "Rastrigin",
-    "Büche-Rastrigin",
-    "linear slope",
-    "attractive sector",
-    "step ellipsoid",
-    "Rosenbrock",
-    "Rosenbrock, rotated",
-    "ellipsoid, rotated",
-    "discus",
-    "bent cigar",
-    "sharp ridge",
-    "different powers",
-    "Rastrigin, rotated",
-    "Weierstrass",
-    "Schaffers F7",
-    "Schaffers F7, ill-conditioned",
-    "Griewank-Rosenbrock",
-    "Schwefel",
-    "Gallagher, 101 peaks",
-    "Gallagher, 21 peaks",
-    "Katsuura",
-    "Lunacek bi-Rastrigin",
-)
 
 
 class Contestant(NamedTuple):
@@ -288,7 +263,7 @@ def _summary_row(rates: Rates, functions: Sequence[int], situation: str, batch: 
 
 
 def _function_row(rates: Rates, function: int, situation: str, batch: int) -> list[str]:
-    row = [f"f{function} {NAMES[function - 1]}"]
+    row = [title(function)]
     for contestant in CONTESTANTS:
         figures = rates.of(function, contestant, situation, batch).values()
         values = [figure["evaluations_per_second"] / 1000 for figure in figures]

@@ -164,41 +164,25 @@ def update_covariance(
     return decay(rate, h_sigma) * covariance + rate.c_1 * jnp.outer(p_c, p_c) + rate.c_mu * rank_mu
 
 
-def active_update(
-    updated: Float[Array, "n n"],
-    previous: Float[Array, "n n"],
-    factors: Factors,
-    rate: Rates,
-    rank: Array,
-    steps: Float[Array, "batch n"],
-) -> Float[Array, "n n"]:
-    r"""Adds what the worse half of the batch says (active CMA-ES): variance is taken out of its directions.
+def negative_weights(rate: Rates, rank: Array, dim: int, dtype: str) -> tuple[Float[Array, " batch"], Float[Array, ""]]:
+    r"""What the worse half of the batch says (active CMA-ES): variance is taken out of its directions.
 
     .. math::
         C \leftarrow C' + c_\mu \sum_i w_i^- \left( \frac{n}{|C^{-1/2} y_i|^2} y_i y_i^T - C \right), \qquad
         w_i^- \propto \min(0, \ln \frac{\lambda + 1}{2} - \ln i),
 
-    with the weights' sum bounded as in hansen2016tutorial (equations 50 to 53), which keeps C positive definite.
-    The QD algorithms here do without it, as published; CMA-ES proper uses it (as :func:`negative_weights`).
+    where C' is C after :func:`update_covariance` and the weights' sum is bounded as in hansen2016tutorial (equations 50
+    to 53), which keeps C positive definite. The QD algorithms here do without it, as published; CMA-ES proper uses it.
 
     Args:
-        updated: C', from :func:`update_covariance`.
-        previous: C, from which the steps were sampled.
-        factors: The decomposition of C.
         rate: The learning rates of the positive weights.
         rank: The place of every solution, 0 for the best.
-        steps: ``(batch, n)``.
+        dim: n.
+        dtype: Of the weights.
+
+    Returns:
+        The weights :math:`w_i^-`, zero for the better half, and minus their sum.
     """
-    dim = steps.shape[1]
-    weights, bound = negative_weights(rate, rank, dim, str(steps.dtype))
-    coordinates = jnp.matmul(steps, factors.axes.T, precision=lax.Precision.HIGHEST) / factors.scales
-    scaled = weights * dim / jnp.sum(coordinates * coordinates, axis=1)
-    rank_mu = jnp.matmul((scaled[:, None] * steps).T, steps, precision=lax.Precision.HIGHEST)
-    return updated + rate.c_mu * (rank_mu + bound * previous)
-
-
-def negative_weights(rate: Rates, rank: Array, dim: int, dtype: str) -> tuple[Float[Array, " batch"], Float[Array, ""]]:
-    """The weights of :func:`active_update`, zero for the better half, and minus their sum."""
     batch = rank.shape[0]
     raw = jnp.minimum(0, jnp.log((batch + 1) / 2) - jnp.log(rank.astype(dtype) + 1))
     total = -raw.sum()

@@ -34,7 +34,7 @@ class CmaEs(Optimizer):
     r"""Covariance matrix adaptation with weighted recombination of the best half, and active (negative) weights.
 
     The rule is that of :mod:`baselines.evolution.cma_core` with the tutorial's step size; with ``active``, the worse
-    half takes variance out of its directions (:func:`baselines.evolution.cma_core.active_update`). The start is a
+    half takes variance out of its directions (:func:`baselines.evolution.cma_core.negative_weights`). The start is a
     sample of the task's start distribution with C = I. The covariance is decomposed every ``gap`` iterations by
     purecma's lazy rule, the first whole number above :math:`1 / (2 n (c_1 + c_\mu))`: with default batches 2 in up to
     20 dimensions and 4 in 40.

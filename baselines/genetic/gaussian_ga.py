@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import equinox as eqx
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from baselines.genetic.population import Population, elites, empty, rows, survivors, take
+from baselines.genetic.population import Population, elites, empty, rows, settings, survivors, take
 from baselines.random_search import sample_start
 from qdbench.protocols import Batch, Evaluation, Optimizer
 from qdbench.random import add_normal, derive, integers
@@ -60,11 +59,4 @@ class GaussianGa(Optimizer):
 
 def make(spec: TaskSpec, sigma: float = 0.5, elite_ratio: float = 0.5, batch_size: int = 32) -> GaussianGa:
     """Makes the optimizer; see :class:`GaussianGa`."""
-    return GaussianGa(
-        sigma=jnp.asarray(sigma, spec.precision),
-        elite_ratio=jnp.asarray(elite_ratio, spec.precision),
-        id="gaussian-ga",
-        spec=spec.structure(),
-        initial=(Batch("initial", batch_size),),
-        iteration=(Batch("children", batch_size),),
-    )
+    return GaussianGa(**settings("gaussian-ga", spec, sigma, elite_ratio, batch_size))

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from baselines import ranking
-from baselines.genetic.population import Population, doubling, elites, empty, limited, rows
+from baselines.genetic.population import Population, doubling, elites, empty, limited, rows, settings
 from baselines.random_search import sample_start
 from qdbench.protocols import Batch, Evaluation, Optimizer
 from qdbench.random import derive, integers, normal
@@ -114,7 +114,7 @@ def make(
     Raises:
         ValueError: If the batch has no room for the elite and one child of each group.
     """
-    iteration = (Batch("children", batch_size),)
+    fields = settings("gesmr-ga", spec, sigma, elite_ratio, batch_size)
     groups = max(1, min(math.isqrt(batch_size), batch_size - 1)) if num_groups is None else num_groups
     if not 1 <= groups < batch_size:
         raise ValueError(
@@ -122,12 +122,7 @@ def make(
             f"batch_size is {batch_size!r} and num_groups is {groups!r}"
         )
     return GesmrGa(
-        sigma=jnp.asarray(sigma, spec.precision),
-        elite_ratio=jnp.asarray(elite_ratio, spec.precision),
         sigma_ratio=jnp.asarray(sigma_ratio, spec.precision),
         num_groups=groups,
-        id="gesmr-ga",
-        spec=spec.structure(),
-        initial=(Batch("initial", batch_size),),
-        iteration=iteration,
+        **fields,
     )

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from baselines import ranking
-from baselines.genetic.population import Population, elites, empty, limited, rows, survivors, take
+from baselines.genetic.population import Population, elites, empty, limited, rows, settings, survivors, take
 from baselines.random_search import sample_start
 from qdbench.protocols import Batch, Evaluation, Optimizer
 from qdbench.random import add_normal, derive, integers
@@ -75,11 +75,4 @@ class Mr15Ga(Optimizer):
 
 def make(spec: TaskSpec, sigma: float = 0.5, elite_ratio: float = 0.5, batch_size: int = 32) -> Mr15Ga:
     """Makes the optimizer; see :class:`Mr15Ga`."""
-    return Mr15Ga(
-        sigma=jnp.asarray(sigma, spec.precision),
-        elite_ratio=jnp.asarray(elite_ratio, spec.precision),
-        id="mr15-ga",
-        spec=spec.structure(),
-        initial=(Batch("initial", batch_size),),
-        iteration=(Batch("children", batch_size),),
-    )
+    return Mr15Ga(**settings("mr15-ga", spec, sigma, elite_ratio, batch_size))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from baselines import ranking
+from qdbench.protocols import Batch
 from qdbench.random import integers
 from qdbench.spec import TaskSpec
 
@@ -25,6 +28,18 @@ class Population(eqx.Module):
 
     solutions: Float[Array, "size dim"]
     objective: Float[Array, " size"]
+
+
+def settings(id: str, spec: TaskSpec, sigma: float, elite_ratio: float, batch_size: int) -> dict[str, Any]:
+    """The fields that all of the genetic algorithms have: an initial population as large as a batch of children."""
+    return {
+        "sigma": jnp.asarray(sigma, spec.precision),
+        "elite_ratio": jnp.asarray(elite_ratio, spec.precision),
+        "id": id,
+        "spec": spec.structure(),
+        "initial": (Batch("initial", batch_size),),
+        "iteration": (Batch("children", batch_size),),
+    }
 
 
 def empty(spec: TaskSpec, size: int) -> Population:

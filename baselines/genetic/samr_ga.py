@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from baselines import ranking
-from baselines.genetic.population import Population, doubling, elites, empty, limited, rows, survivors, take
+from baselines.genetic.population import Population, doubling, elites, empty, limited, rows, settings, survivors, take
 from baselines.random_search import sample_start
 from qdbench.protocols import Batch, Evaluation, Optimizer
 from qdbench.random import derive, integers, normal
@@ -74,11 +74,4 @@ class SamrGa(Optimizer):
 
 def make(spec: TaskSpec, sigma: float = 0.5, elite_ratio: float = 0.5, batch_size: int = 32) -> SamrGa:
     """Makes the optimizer; see :class:`SamrGa`."""
-    return SamrGa(
-        sigma=jnp.asarray(sigma, spec.precision),
-        elite_ratio=jnp.asarray(elite_ratio, spec.precision),
-        id="samr-ga",
-        spec=spec.structure(),
-        initial=(Batch("initial", batch_size),),
-        iteration=(Batch("children", batch_size),),
-    )
+    return SamrGa(**settings("samr-ga", spec, sigma, elite_ratio, batch_size))

@@ -8,7 +8,6 @@ whatever else is in their place is refused before it is read.
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from qdbench.harness.result import TARGET_COLUMNS, TRACE_COLUMNS, TrialRecord, TrialResult
+from qdbench.harness.result import TARGET_COLUMNS, TRACE_COLUMNS, TrialRecord, TrialResult, canonical
 from qdbench.harness.store import StoreError, path_of, write_atomically
 from qdbench.harness.targets import TARGETS
 
@@ -63,7 +62,7 @@ def save(directory: Path, results: Iterable[TrialResult]) -> list[Path]:
 
 def to_bytes(results: Sequence[TrialResult]) -> bytes:
     """A pack as bytes, the same for the same results."""
-    columns: list[pa.Array] = [pa.array([_canonical(result.record) for result in results], pa.string())]
+    columns: list[pa.Array] = [pa.array([canonical(result.record) for result in results], pa.string())]
     for name in TRACE_COLUMNS:
         columns.append(pa.array([result.trace[name].to_numpy() for result in results], _column_type(name)))
     for name in ("evaluations", "precision"):
@@ -151,7 +150,3 @@ def _frames(table: pa.Table, names: Mapping[str, str], repeated: Sequence[float]
         everything.iloc[first:last] if there else None
         for first, last, there in zip(starts.tolist(), ends.tolist(), present.tolist(), strict=True)
     ]
-
-
-def _canonical(record: TrialRecord) -> str:
-    return json.dumps(record.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))

@@ -28,6 +28,11 @@ TARGET_COLUMNS = ("target", "evaluations", "precision")
 FORMAT = 1
 
 
+def canonical(model: BaseModel) -> str:
+    """The model as JSON, the same text for the same content; hashes and files are made of it."""
+    return json.dumps(model.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+
 class TrialConfig(BaseModel):
     """Everything that decides a trial's result; its hash names the result.
 
@@ -53,8 +58,7 @@ class TrialConfig(BaseModel):
 
     def digest(self) -> str:
         """The first 20 hexadecimal digits of the SHA-256 of the canonical JSON."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:20]
+        return hashlib.sha256(canonical(self).encode()).hexdigest()[:20]
 
 
 class TrialRecord(BaseModel):

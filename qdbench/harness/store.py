@@ -7,7 +7,6 @@ one that failed. The hash covers everything that decides the result, so "is it d
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import tempfile
@@ -22,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from qdbench.harness import targets
-from qdbench.harness.result import TRACE_COLUMNS, FinalArchive, TrialConfig, TrialRecord, TrialResult
+from qdbench.harness.result import TRACE_COLUMNS, FinalArchive, TrialConfig, TrialRecord, TrialResult, canonical
 
 SUFFIX = ".safetensors"
 FAILED_SUFFIX = ".failed.json"
@@ -70,7 +69,7 @@ def save_result(directory: Path, result: TrialResult) -> Path:
         tensors["targets/precision"] = result.targets["precision"].to_numpy(np.float64)
     contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     path = path_of(directory, result.record.config)
-    write_atomically(path, save(contiguous, metadata={"qdbench": _canonical(result.record)}))
+    write_atomically(path, save(contiguous, metadata={"qdbench": canonical(result.record)}))
     _failure_path(path).unlink(missing_ok=True)
     return path
 
@@ -82,7 +81,7 @@ def save_failure(directory: Path, record: TrialRecord) -> Path:
         StoreError: If it cannot be written.
     """
     path = _failure_path(path_of(directory, record.config))
-    write_atomically(path, _canonical(record).encode())
+    write_atomically(path, canonical(record).encode())
     return path
 
 
@@ -173,10 +172,6 @@ def write_atomically(path: Path, content: bytes) -> None:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink(missing_ok=True)
         raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def _canonical(record: TrialRecord) -> str:
-    return json.dumps(record.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
 
 
 def _failure_path(path: Path) -> Path:

@@ -273,12 +273,13 @@ def _row(digest: str, record: TrialRecord, task: str, optimizer: str) -> dict[st
         "digest": digest,
         "status": record.status,
         "error": record.error,
-        **_metrics(record),
+        **metrics_of(record),
         **{f"provenance.{key}": value for key, value in record.provenance.items()},
     }
 
 
-def _metrics(record: TrialRecord) -> dict[str, int | float]:
+def metrics_of(record: TrialRecord) -> dict[str, int | float]:
+    """The metrics, with the precision of a task that ranks by it where it is not recorded."""
     metrics = record.metrics
     if record.config.task.metric == "precision" and "precision" not in metrics and "best_objective" in metrics:
         return metrics | {"precision": 0.0 - metrics["best_objective"]}

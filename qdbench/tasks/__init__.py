@@ -1,6 +1,7 @@
 """The standard tasks, one a file. Importing this package registers their ids and imports none of them."""
 
 from qdbench.registry import TASKS
+from qdbench.tasks.bbob.names import NAMES
 
 TASKS.register(
     "LP-Sphere-v0",
@@ -24,33 +25,7 @@ TASKS.register(
     "qdbench.tasks.bbob.task:make",
     summary="BBOB with COCO's instances: functions 1 to 24 (single objective, differentiable)",
 )
-_BBOB = (
-    "Sphere",
-    "Ellipsoid (separable)",
-    "Rastrigin (separable)",
-    "Büche-Rastrigin",
-    "Linear slope",
-    "Attractive sector",
-    "Step ellipsoid",
-    "Rosenbrock",
-    "Rosenbrock (rotated)",
-    "Ellipsoid",
-    "Discus",
-    "Bent cigar",
-    "Sharp ridge",
-    "Different powers",
-    "Rastrigin",
-    "Weierstrass",
-    "Schaffer's F7",
-    "Schaffer's F7, ill-conditioned",
-    "Griewank-Rosenbrock",
-    "Schwefel",
-    "Gallagher, 101 peaks",
-    "Gallagher, 21 peaks",
-    "Katsuura",
-    "Lunacek bi-Rastrigin",
-)
-for _number, _name in enumerate(_BBOB, start=1):
+for _number, _name in enumerate(NAMES, start=1):
     TASKS.register(
         f"BBOB-F{_number:02d}-v0", "qdbench.tasks.bbob.task:make_one", summary=f"BBOB: {_name}", function=_number
     )

@@ -68,8 +68,25 @@ def update(
     paths, h_sigma = cma_core.update_paths(paths, rate, mean_step, cma_core.whiten(factors, mean_step))
     updated = cma_core.update_covariance(covariance, rate, h_sigma, paths.p_c, weights, steps)
     if active:
-        updated = cma_core.active_update(updated, covariance, factors, rate, rank, steps)
+        updated = active_update(updated, covariance, factors, rate, rank, steps)
     return paths, updated, cma_core.decompose(updated)
+
+
+def active_update(
+    updated: jax.Array,
+    previous: jax.Array,
+    factors: cma_core.Factors,
+    rate: cma_core.Rates,
+    rank: jax.Array,
+    steps: jax.Array,
+) -> jax.Array:
+    """The covariance with what the worse half says, without the log that CMA-ES keeps of it."""
+    dim = steps.shape[1]
+    weights, bound = cma_core.negative_weights(rate, rank, dim, str(steps.dtype))
+    coordinates = jnp.matmul(steps, factors.axes.T, precision=lax.Precision.HIGHEST) / factors.scales
+    scaled = weights * dim / jnp.sum(coordinates * coordinates, axis=1)
+    rank_mu = jnp.matmul((scaled[:, None] * steps).T, steps, precision=lax.Precision.HIGHEST)
+    return updated + rate.c_mu * (rank_mu + bound * previous)
 
 
 @pytest.mark.parametrize(("dim", "population", "sigma"), [(2, 6, 0.1), (3, 35, 10.0), (10, 10, 1.0), (10, 2, 1.0)])

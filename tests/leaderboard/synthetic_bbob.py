@@ -13,7 +13,7 @@ from qdbench.harness import store
 from qdbench.harness.result import TrialConfig, TrialRecord, TrialResult
 from qdbench.harness.targets import TARGETS
 from qdbench.leaderboard.aggregate import Results, StoredTrial
-from qdbench.spec import TaskSpec
+from qdbench.spec import JsonScalar, TaskSpec
 
 POINTS = 100
 
@@ -140,6 +140,11 @@ def coco_configs(
     ]
 
 
+def batches(size: int) -> dict[str, JsonScalar]:
+    """The part of the recorded hyperparameters that says how large the batches are."""
+    return {"batch.initial": size, "batch.children": size}
+
+
 def lga_configs(
     optimizers: Iterable[str],
     functions: Iterable[int],
@@ -148,9 +153,7 @@ def lga_configs(
     repetitions: int = 10,
 ) -> list[TrialConfig]:
     return [
-        make_config(
-            make_spec(function, dim), optimizer, repetition, budget=50 * size, hyperparameters={"batch_size": size}
-        )
+        make_config(make_spec(function, dim), optimizer, repetition, budget=50 * size, hyperparameters=batches(size))
         for optimizer in optimizers
         for dim in dims
         for size in sizes

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qdbench.leaderboard.bbob import normalised
-from qdbench.leaderboard.bbob.functions import GROUPS, HOLD_OUT, NAMES, TRAINING, title
+from qdbench.leaderboard.bbob.functions import GROUPS, HOLD_OUT, TRAINING, title
 
 
 def trials_of(values: dict[tuple[str, int], list[float]]) -> pd.DataFrame:
@@ -31,7 +31,6 @@ def test_the_split_of_the_paper() -> None:
     assert sorted(TRAINING + HOLD_OUT) == list(range(1, 25))
     assert len(TRAINING) == 10
     assert sorted(f for members in GROUPS.values() for f in members) == list(range(1, 25))
-    assert len(NAMES) == 24
     assert title(8) == "f8 Rosenbrock"
 
 

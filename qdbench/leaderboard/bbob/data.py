@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from qdbench.harness.result import TrialConfig, TrialRecord
-from qdbench.leaderboard.aggregate import Results
+from qdbench.leaderboard.aggregate import Results, metrics_of
 from qdbench.leaderboard.labels import label_groups
 
 FLOOR = 1e-8
@@ -110,14 +110,12 @@ def _row_names() -> tuple[str, ...]:
 
 
 def _row(digest: str, record: TrialRecord, label: str) -> tuple[Any, ...]:
-    config, metrics = record.config, record.metrics
-    batch_size = config.hyperparameters.get("batch_size")
-    precision = metrics["precision"] if "precision" in metrics else -metrics["best_objective"]
+    config, metrics = record.config, metrics_of(record)
     return (
         label,
         config.optimizer,
         ", ".join(f"{name}={value}" for name, value in sorted(config.hyperparameters.items())),
-        batch_size if isinstance(batch_size, int) else None,
+        _batch_size(config),
         function_of(config),
         config.task.dim,
         config.budget,
@@ -125,10 +123,17 @@ def _row(digest: str, record: TrialRecord, label: str) -> tuple[Any, ...]:
         config.repetition,
         int(metrics["evaluations"]),
         # A precision that is not a number stays one: leaving the trial out would flatter the optimizer.
-        float(np.maximum(precision, FLOOR)),
+        float(np.maximum(metrics["precision"], FLOOR)),
         float(metrics.get("run_seconds", np.nan)),
         digest,
     )
+
+
+def _batch_size(config: TrialConfig) -> int | None:
+    """The size of the optimizer's batches; None if they differ."""
+    sizes = {size for name, size in config.hyperparameters.items() if name.startswith("batch.")}
+    (size,) = sizes if len(sizes) == 1 else (None,)
+    return size if isinstance(size, int) else None
 
 
 def function_of(config: TrialConfig) -> int:
@@ -164,7 +169,7 @@ def _check_one_version(records: Mapping[str, TrialRecord]) -> None:
 
 
 def _hits(results: Results, digests: list[str]) -> tuple[np.ndarray | None, np.ndarray]:
-    tables = [getattr(results.trials[digest], "targets", None) for digest in digests]
+    tables = [results.trials[digest].targets for digest in digests]
     found = [table for table in tables if table is not None]
     if not found or len(found) < len(tables):
         return None, np.empty(0)

@@ -1,33 +1,8 @@
-"""The 24 noiseless BBOB functions: names, COCO's groups, and the split that the paper of the learned GA trained on."""
+"""The 24 noiseless BBOB functions: COCO's groups and the split that the paper of the learned GA trained on."""
 
 from __future__ import annotations
 
-NAMES = (
-    "Sphere",
-    "Ellipsoid separable",
-    "Rastrigin separable",
-    "Büche-Rastrigin",
-    "Linear slope",
-    "Attractive sector",
-    "Step ellipsoid",
-    "Rosenbrock",
-    "Rosenbrock rotated",
-    "Ellipsoid",
-    "Discus",
-    "Bent cigar",
-    "Sharp ridge",
-    "Different powers",
-    "Rastrigin",
-    "Weierstrass",
-    "Schaffers F7",
-    "Schaffers F7, ill-cond.",
-    "Griewank-Rosenb.",
-    "Schwefel",
-    "Gallagher 101 peaks",
-    "Gallagher 21 peaks",
-    "Katsuura",
-    "Lunacek bi-Rastrigin",
-)
+from qdbench.tasks.bbob.names import NAMES
 
 GROUPS = {
     "separable": tuple(range(1, 6)),

@@ -20,16 +20,12 @@ class Function:
 
     Attributes:
         number: 1 .. 24.
-        name: As in the report.
-        group: The report's group.
         arrays: ``(dim, seed)`` to the instance's arrays in float64; one is ``x_opt``.
         regret: ``(arrays, solutions)`` to f - f_opt without the penalty, ``(batch,)``.
         penalty: The factor of ``sum_i max(0, |x_i| - 5)^2``, which is added.
     """
 
     number: int
-    name: str
-    group: str
     arrays: Callable[[int, int], HostArrays]
     regret: Callable[[Arrays, Array], Array]
     penalty: float = 0.0

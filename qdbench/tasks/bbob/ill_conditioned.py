@@ -10,8 +10,6 @@ from qdbench.tasks.bbob import generators
 from qdbench.tasks.bbob.definition import Arrays, Function, HostArrays, conditioned, rotated, rotations
 from qdbench.tasks.bbob.transforms import oscillate, power, product, root, scaling, skew, weighted_row_sum
 
-_GROUP = "high conditioning, unimodal"
-
 
 def _first_and_rest(z: Array) -> tuple[Array, Array]:
     """The square of the first coordinate and the sum of the others'."""
@@ -53,9 +51,9 @@ def different_powers(arrays: Arrays, x: Array) -> Array:
 
 
 FUNCTIONS = (
-    Function(10, "Ellipsoid", _GROUP, rotated, ellipsoid),
-    Function(11, "Discus", _GROUP, rotated, _discus),
-    Function(12, "Bent cigar", _GROUP, _bent_cigar_arrays, _bent_cigar),
-    Function(13, "Sharp ridge", _GROUP, conditioned(10.0), _sharp_ridge),
-    Function(14, "Different powers", _GROUP, rotated, different_powers),
+    Function(10, rotated, ellipsoid),
+    Function(11, rotated, _discus),
+    Function(12, _bent_cigar_arrays, _bent_cigar),
+    Function(13, conditioned(10.0), _sharp_ridge),
+    Function(14, rotated, different_powers),
 )

@@ -20,8 +20,6 @@ from qdbench.tasks.bbob.definition import (
 )
 from qdbench.tasks.bbob.transforms import oscillate, power, product, scaling, weighted_row_sum
 
-_GROUP = "low or moderate conditioning"
-
 
 def rosenbrock_terms(z: Array) -> Array:
     """``100 (z_i^2 - z_{i+1})^2 + (z_i - 1)^2``, ``(batch, n - 1)``."""
@@ -66,8 +64,8 @@ def _rotated_rosenbrock(arrays: Arrays, x: Array) -> Array:
 
 
 FUNCTIONS = (
-    Function(6, "Attractive sector", _GROUP, conditioned(10.0), _attractive_sector),
-    Function(7, "Step ellipsoid", _GROUP, step_ellipsoid_arrays, step_ellipsoid, 1.0),
-    Function(8, "Rosenbrock", _GROUP, rosenbrock_arrays, rosenbrock),
-    Function(9, "Rosenbrock (rotated)", _GROUP, scaled_rotation, _rotated_rosenbrock),
+    Function(6, conditioned(10.0), _attractive_sector),
+    Function(7, step_ellipsoid_arrays, step_ellipsoid, 1.0),
+    Function(8, rosenbrock_arrays, rosenbrock),
+    Function(9, scaled_rotation, _rotated_rosenbrock),
 )

@@ -23,7 +23,6 @@ from qdbench.tasks.bbob.moderate import rosenbrock_terms
 from qdbench.tasks.bbob.separable import rastrigin
 from qdbench.tasks.bbob.transforms import oscillate, penalty, positive, product, root, skew
 
-_GROUP = "multi-modal, adequate global structure"
 _WEIERSTRASS_TERMS = 12
 
 
@@ -79,16 +78,14 @@ def griewank_rosenbrock(arrays: Arrays, x: Array, factor: float = 10) -> Array:
 
 
 FUNCTIONS = (
-    Function(15, "Rastrigin", _GROUP, functools.partial(_twice_rotated, 10.0), _rastrigin),
-    Function(16, "Weierstrass", _GROUP, functools.partial(_twice_rotated, 0.01), _weierstrass),
-    Function(17, "Schaffer's F7", _GROUP, functools.partial(schaffers_arrays, 10.0), schaffers, 10.0),
+    Function(15, functools.partial(_twice_rotated, 10.0), _rastrigin),
+    Function(16, functools.partial(_twice_rotated, 0.01), _weierstrass),
+    Function(17, functools.partial(schaffers_arrays, 10.0), schaffers, 10.0),
     Function(
         18,
-        "Schaffer's F7, ill-conditioned",
-        _GROUP,
         functools.partial(schaffers_arrays, 1000.0),
         schaffers,
         10.0,
     ),
-    Function(19, "Griewank-Rosenbrock", _GROUP, scaled_rotation, griewank_rosenbrock),
+    Function(19, scaled_rotation, griewank_rosenbrock),
 )

@@ -11,11 +11,12 @@ from jaxtyping import Array, Float, Key
 
 from qdbench.arguments import check_integer
 from qdbench.protocols import Evaluation, Task
-from qdbench.spec import TaskSpec
-from qdbench.tasks.bbob import generators, ill_conditioned, multimodal, noise
+from qdbench.spec import JsonScalar, TaskSpec
+from qdbench.tasks.bbob import ill_conditioned, multimodal, noise
 from qdbench.tasks.bbob.definition import Arrays, Function
 from qdbench.tasks.bbob.functions import FUNCTIONS
-from qdbench.tasks.bbob.task import describe, finite, on_device
+from qdbench.tasks.bbob.names import NAMES
+from qdbench.tasks.bbob.task import assemble, finite
 from qdbench.tasks.bbob.transforms import penalty
 
 _FIRST, _LAST = 101, 130
@@ -114,22 +115,16 @@ def make(
         ValueError: If an argument has another value.
     """
     function = check_integer(id, "function", function, _FIRST, _LAST)
-    dim = check_integer(id, "dim", dim, 2)
-    instance = check_integer(id, "instance", instance, 1)
     base = _BASES[(function - _FIRST) // 3]
-    number = base.function.number
     model = _MODELS[(function - _FIRST) % 3]
-    name = f"{base.function.name} with {'severe' if base.severe else 'moderate'} {model} noise"
-    f_opt = generators.optimal_value(number, instance)
-    spec = describe(id, name, number, dim, instance, precision, measures, {"function": function}, f_opt)
-    spec = spec.model_copy(
-        update={
-            "family": "bbob-noisy",
-            "target": None,
-            "differentiable": False,
-            "deterministic": False,
-            "citations": ("hansen2009noisy", "hansen2021coco"),
-        }
-    )
-    arrays = base.function.arrays(dim, generators.seed_of(number, instance))
-    return NoisyBbob(spec=spec, function=function, **on_device(spec, f_opt, arrays))
+    name = f"{NAMES[base.function.number - 1]} with {'severe' if base.severe else 'moderate'} {model} noise"
+    changes = {
+        "family": "bbob-noisy",
+        "target": None,
+        "differentiable": False,
+        "deterministic": False,
+        "citations": ("hansen2009noisy", "hansen2021coco"),
+    }
+    named: dict[str, JsonScalar] = {"function": function}
+    fields = assemble(id, base.function, name, dim, instance, precision, measures, named, **changes)
+    return NoisyBbob(function=function, **fields)

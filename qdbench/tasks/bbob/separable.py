@@ -11,8 +11,6 @@ from qdbench.tasks.bbob import generators
 from qdbench.tasks.bbob.definition import Arrays, Function, HostArrays, only_optimum
 from qdbench.tasks.bbob.transforms import oscillate, scaling, skew, weighted_row_sum
 
-_GROUP = "separable"
-
 
 def rastrigin(z: Array) -> Array:
     r""":math:`10 (n - \sum_i \cos 2 \pi z_i) + |z|^2`, as :math:`\sum_i 20 \sin^2 \pi z_i + z_i^2`.
@@ -61,9 +59,9 @@ def _linear_slope(arrays: Arrays, x: Array) -> Array:
 
 
 FUNCTIONS = (
-    Function(1, "Sphere", _GROUP, only_optimum, _sphere),
-    Function(2, "Ellipsoid (separable)", _GROUP, only_optimum, _ellipsoid),
-    Function(3, "Rastrigin (separable)", _GROUP, only_optimum, _rastrigin),
-    Function(4, "Büche-Rastrigin", _GROUP, _bueche_rastrigin_arrays, _bueche_rastrigin, 100.0),
-    Function(5, "Linear slope", _GROUP, _linear_slope_arrays, _linear_slope),
+    Function(1, only_optimum, _sphere),
+    Function(2, only_optimum, _ellipsoid),
+    Function(3, only_optimum, _rastrigin),
+    Function(4, _bueche_rastrigin_arrays, _bueche_rastrigin, 100.0),
+    Function(5, _linear_slope_arrays, _linear_slope),
 )

@@ -14,8 +14,9 @@ from qdbench.arguments import check_integer, check_precision
 from qdbench.protocols import Evaluation, Task, precision_of
 from qdbench.spec import JsonScalar, Measure, Start, TaskSpec
 from qdbench.tasks.bbob import generators
-from qdbench.tasks.bbob.definition import Arrays, HostArrays
+from qdbench.tasks.bbob.definition import Arrays, Function
 from qdbench.tasks.bbob.functions import FUNCTIONS
+from qdbench.tasks.bbob.names import NAMES
 from qdbench.tasks.bbob.transforms import penalty
 
 BOUND = 5.0
@@ -119,25 +120,50 @@ def make_one(
 
 def _make(
     id: str,
-    function: int,
+    number: int,
     dim: Any,
     instance: Any,
     precision: Any,
     measures: Any,
     named: dict[str, JsonScalar],
 ) -> Bbob:
+    fields = assemble(id, FUNCTIONS[number], NAMES[number - 1], dim, instance, precision, measures, named)
+    return Bbob(function=number, **fields)
+
+
+def assemble(
+    id: str,
+    function: Function,
+    name: str,
+    dim: Any,
+    instance: Any,
+    precision: Any,
+    measures: Any,
+    named: dict[str, JsonScalar],
+    **changes: Any,
+) -> dict[str, Any]:
+    """The spec, with the changes, and the leaves of a task: the fields that all BBOB tasks have.
+
+    Raises:
+        ValueError: If an argument has a value that no BBOB task takes.
+    """
     dim = check_integer(id, "dim", dim, 2)
     instance = check_integer(id, "instance", instance, 1)
-    f_opt = generators.optimal_value(function, instance)
-    spec = describe(id, FUNCTIONS[function].name, function, dim, instance, precision, measures, named, f_opt)
-    arrays = FUNCTIONS[function].arrays(dim, generators.seed_of(function, instance))
-    return Bbob(spec=spec, function=function, **on_device(spec, f_opt, arrays))
+    f_opt = generators.optimal_value(function.number, instance)
+    spec = _describe(id, name, function.number, dim, instance, precision, measures, named, f_opt)
+    arrays = function.arrays(dim, generators.seed_of(function.number, instance))
+    with precision_of(spec):
+        return {
+            "spec": spec.model_copy(update=changes),
+            "f_opt": jnp.asarray(f_opt, spec.precision),
+            "arrays": {key: jnp.asarray(np.asarray(array, spec.precision)) for key, array in arrays.items()},
+        }
 
 
-def describe(
+def _describe(
     id: str,
     name: str,
-    typical: int,
+    number: int,
     dim: int,
     instance: int,
     precision: Any,
@@ -145,11 +171,10 @@ def describe(
     named: dict[str, JsonScalar],
     f_opt: float,
 ) -> TaskSpec:
-    """The spec of a BBOB function."""
     if not isinstance(measures, bool):
         raise ValueError(f"{id}: measures must be True or False, but it is {measures!r}")
     precision = check_precision(id, precision)
-    worst = -float(_TYPICAL[typical])
+    worst = -float(_TYPICAL[number])
     return TaskSpec(
         id=id,
         arguments={**named, "dim": dim, "instance": instance, "precision": precision, "measures": measures},
@@ -170,12 +195,3 @@ def describe(
         start=Start(kind="uniform", low=-BOUND, high=BOUND),
         citations=("hansen2009bbob", "hansen2021coco"),
     )
-
-
-def on_device(spec: TaskSpec, f_opt: float, arrays: HostArrays) -> dict[str, Any]:
-    """The leaves of a task in its precision."""
-    with precision_of(spec):
-        return {
-            "f_opt": jnp.asarray(f_opt, spec.precision),
-            "arrays": {name: jnp.asarray(np.asarray(array, spec.precision)) for name, array in arrays.items()},
-        }

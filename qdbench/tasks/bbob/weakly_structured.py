@@ -14,7 +14,6 @@ from qdbench.tasks.bbob import generators
 from qdbench.tasks.bbob.definition import Arrays, Function, HostArrays, conditioned, conditioning, rotations
 from qdbench.tasks.bbob.transforms import oscillate, product, root, scaling
 
-_GROUP = "multi-modal, weak global structure"
 _SCHWEFEL_OPTIMUM = 4.2096874637
 _SCHWEFEL_VALUE = 418.9828872724339
 _KATSUURA_TERMS = 32
@@ -107,9 +106,9 @@ def _lunacek(arrays: Arrays, x: Array) -> Array:
 
 
 FUNCTIONS = (
-    Function(20, "Schwefel", _GROUP, _schwefel_arrays, _schwefel),
-    Function(21, "Gallagher, 101 peaks", _GROUP, functools.partial(_gallagher_arrays, 101), gallagher, 1.0),
-    Function(22, "Gallagher, 21 peaks", _GROUP, functools.partial(_gallagher_arrays, 21), gallagher, 1.0),
-    Function(23, "Katsuura", _GROUP, conditioned(100.0), _katsuura, 1.0),
-    Function(24, "Lunacek bi-Rastrigin", _GROUP, _lunacek_arrays, _lunacek, 1e4),
+    Function(20, _schwefel_arrays, _schwefel),
+    Function(21, functools.partial(_gallagher_arrays, 101), gallagher, 1.0),
+    Function(22, functools.partial(_gallagher_arrays, 21), gallagher, 1.0),
+    Function(23, conditioned(100.0), _katsuura, 1.0),
+    Function(24, _lunacek_arrays, _lunacek, 1e4),
 )

@@ -1,0 +1,28 @@
+"""What the 24 noiseless functions are called; apart, so that a name can be had without JAX."""
+
+NAMES = (
+    "Sphere",
+    "Ellipsoid (separable)",
+    "Rastrigin (separable)",
+    "Büche-Rastrigin",
+    "Linear slope",
+    "Attractive sector",
+    "Step ellipsoid",
+    "Rosenbrock",
+    "Rosenbrock (rotated)",
+    "Ellipsoid",
+    "Discus",
+    "Bent cigar",
+    "Sharp ridge",
+    "Different powers",
+    "Rastrigin",
+    "Weierstrass",
+    "Schaffer's F7",
+    "Schaffer's F7, ill-conditioned",
+    "Griewank-Rosenbrock",
+    "Schwefel",
+    "Gallagher, 101 peaks",
+    "Gallagher, 21 peaks",
+    "Katsuura",
+    "Lunacek bi-Rastrigin",
+)
