@@ -25,7 +25,7 @@ export PIP_USER := 0
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune bench bench-bbob clean FORCE
+.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune lga-meta lga-tune bench bench-bbob clean FORCE
 
 help: ## list the targets
 	@echo "make TARGET [JOBS=2] [PYTHON=python3.11]"
@@ -54,6 +54,15 @@ bbob-tune: $(RUN) ## tune the BBOB optimizers again (minutes each)
 	  $(BIN)/qdbench tune $$id --suite bbob-lga --grid sigma=0.25,0.5,1,2,4 --out results/tuning/$$id || exit 1; done
 	$(BIN)/qdbench tune openai-es --suite bbob-lga --grid sigma=0.05,0.1,0.25,0.5,1 \
 	  --grid learning_rate=0.05,0.1,0.25,0.5,1 --out results/tuning/openai-es
+
+lga-meta: $(RUN) ## meta-evolve the learned GA anew with three seeds (under an hour each on 2 cores; resumes)
+	for seed in 0 1 2; do \
+	  $(BIN)/qdbench meta-train lga --preset cpu --seed $$seed --out results/lga-meta/seed-$$seed || exit 1; done
+
+lga-tune: $(RUN) ## tune the learned GA and the genetic algorithms on BBOB, and make a board of it (half an hour)
+	for id in lga gaussian-ga mr15-ga samr-ga gesmr-ga; do \
+	  $(BIN)/qdbench tune $$id --suite bbob-lga --fix batch_size=32 --out results/lga-tuning/$$id || exit 1; done
+	$(BIN)/qdbench leaderboard tuned results/lga-tuning --out results/lga-tuning-board
 
 test: check ## linters, types and all tests but the slow ones
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"

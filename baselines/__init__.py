@@ -5,6 +5,7 @@ Importing this package registers the ids and imports none of the algorithms.
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,20 @@ for _id, _entry_point, _summary in (
     _made_by = f"baselines.restarts:make_{_id.replace('-', '_')}"
     OPTIMIZERS.register(f"{_id}-restarts", _made_by, summary=f"{_id} with independent restarts when it is stuck")
 
+for _id, _made_by, _summary in (
+    ("lga", "make", "the learned GA: selection and mutation rates by attention, meta-evolved on BBOB"),
+    ("gaussian-ga-learned-selection", "make_with_selection", "the Gaussian GA with the learned GA's selection"),
+    ("gaussian-ga-learned-mutation", "make_with_mutation", "the Gaussian GA with the learned GA's mutation rates"),
+):
+    OPTIMIZERS.register(_id, f"baselines.learned_ga.shipped:{_made_by}", summary=_summary)
+
+OPTIMIZERS.register(
+    "evosax-lga",
+    "baselines.third_party.evosax_lga:make",
+    summary="evosax's learned GA with the parameters that evosax ships (needs evosax)",
+    requires="evosax",
+)
+
 
 def make(id: str, spec: TaskSpec, **hyperparameters: Any) -> Optimizer:
     """Makes a reference optimizer for a task.
@@ -68,7 +83,10 @@ def make(id: str, spec: TaskSpec, **hyperparameters: Any) -> Optimizer:
     check_names(f"optimizer {id!r}", factory, hyperparameters, hidden={"spec", *bound})
     settings = {**bound, **published_hyperparameters(id, spec), **tuned_hyperparameters(id, spec), **hyperparameters}
     for name, value in settings.items():
-        if not isinstance(value, int | float) or not math.isfinite(value):
+        wants_text = inspect.signature(factory).parameters[name].annotation in (str, "str")
+        if wants_text and not isinstance(value, str):
+            raise ValueError(f"optimizer {id!r}: {name} must be a text, but it is {value!r}")
+        if not wants_text and (not isinstance(value, int | float) or not math.isfinite(value)):
             raise ValueError(f"optimizer {id!r}: {name} must be a finite number, but it is {value!r}")
     from qdbench.protocols import precision_of
 

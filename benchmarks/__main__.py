@@ -10,6 +10,7 @@ import typer
 
 from benchmarks import bbob_functions as functions_benchmark
 from benchmarks import bbob_runs as runs_benchmark
+from benchmarks import inner_loops as loops_benchmark
 from benchmarks import peers as peers_benchmark
 from benchmarks import profile as profile_benchmark
 from benchmarks import scaling as scaling_benchmark
@@ -116,6 +117,19 @@ def bbob_runs(
     algorithms = [known[id] for id in dict.fromkeys(algorithm or known)]
     functions = sorted(set(function or runs_benchmark.FUNCTIONS))
     _leave(runs_benchmark.run(out, algorithms, functions, rounds, seconds, _core(core), timeout))
+
+
+@app.command("inner-loops")
+def inner_loops(
+    seconds: Annotated[float, typer.Option(min=0.001, help="About how long one repetition should run.")] = 0.5,
+    rounds: Rounds = 3,
+    timeout: Annotated[float, typer.Option(help="Seconds after which a measurement is given up.")] = 300.0,
+    out: Out = _RESULTS,
+    core: Core = None,
+) -> None:
+    """Inner loops of a meta-evolution beside evosax's learned GA, if it is installed, and beside their floor."""
+    _say_what_is_missing(EVOSAX)
+    _leave(loops_benchmark.run(out, rounds, seconds, _core(core), timeout))
 
 
 def _core(chosen: int | None) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,9 @@ from jax import lax
 import baselines
 import qdbench
 from benchmarks import stopwatch
+from qdbench.metabbo import distribution, inner
+from qdbench.metabbo.config import TaskFamily
+from qdbench.metabbo.loops import Loops
 from qdbench.protocols import Batch, Optimizer, Task
 from qdbench.random import derive
 
@@ -58,6 +62,26 @@ def time_runs(
     results = stopwatch.time_seeds(run, (task, optimizer), seeds, arrangements, seconds)
     evaluations = seeds * generations * optimizer.iteration[0].size
     return {"version": qdbench.__version__, "evaluations": evaluations, "results": results}
+
+
+def time_inner_loops(
+    members: int, tasks: int, dim: int, batch: int, generations: int, seconds: float
+) -> dict[str, Any]:
+    """Inner loops of a meta-population of learned GAs on the sphere."""
+    family = TaskFamily(
+        id="BBOB-F01-v0",
+        arguments={"precision": "float32", "measures": False, "dim": dim},
+        pool={"instance": tuple(range(1, tasks + 1))},
+    )
+    built = distribution.build([family])
+    loops = Loops(built, "baselines.learned_ga.lga:make_zero", {"batch_size": batch}, generations)
+    evolved = stopwatch.members(inner.evolved_arrays(loops.optimizers[0], ["operators"]), members)
+    rows = distribution.sample(built, 0, 0, tasks, 0.0, {})
+    began = time.perf_counter()
+    loops.run(evolved, rows)
+    compile_seconds = time.perf_counter() - began
+    taken = stopwatch.fastest(lambda: loops.run(evolved, rows), seconds)
+    return {"version": qdbench.__version__, "run_seconds": taken, "compile_seconds": compile_seconds}
 
 
 def _search(generations: int, instance: tuple[Task, Optimizer], key: Any) -> tuple[Any, Any]:

@@ -60,6 +60,8 @@ ALGORITHMS = (
     Algorithm("gesmr-ga", "GESMR_GA", batch=31, shared=(("elite_ratio", 0.5), ("num_groups", 5))),
     Algorithm("sep-cma-es", "Sep_CMA_ES"),
     Algorithm("cma-es", "CMA_ES", arrangements=_ONE_BY_ONE),
+    # evosax's samples parents by attention, too, and has other parameters.
+    Algorithm("lga", "LGA", sigma=0.25),
     Algorithm("openai-es", "Open_ES", sigma=0.02, shared=(("learning_rate", 0.01),)),
 )
 

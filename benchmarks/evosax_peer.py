@@ -64,6 +64,28 @@ def time_runs(
     return {"version": version("evosax"), "evaluations": evaluations, "results": results}
 
 
+def time_inner_loops(
+    members: int, tasks: int, dim: int, batch: int, generations: int, seconds: float
+) -> dict[str, Any]:
+    """Inner loops of a meta-population of learned GAs on the sphere."""
+    stopwatch.set_precision("float32")
+    chosen = algorithms["LGA"](population_size=batch, solution=jnp.zeros(dim))
+    params = chosen.default_params
+    population = stopwatch.members(params.params, members)
+    problem = _problem(1, dim)
+
+    def loops(population: Any, keys: Any) -> Any:
+        def of_member(parameters: Any, key: Any) -> Any:
+            return _search(chosen, params.replace(params=parameters), problem, generations + 1, None, key)[1]
+
+        return lax.map(lambda key: jax.vmap(of_member, in_axes=(0, None))(population, key), keys)
+
+    keys = jax.random.split(jax.random.key(1), tasks)
+    compile_seconds, program = stopwatch.compiled(loops, population, keys)
+    taken = stopwatch.fastest(lambda: jax.block_until_ready(program(population, keys)), seconds)
+    return {"version": version("evosax"), "run_seconds": taken, "compile_seconds": compile_seconds}
+
+
 def _algorithm(
     name: str,
     dim: int,

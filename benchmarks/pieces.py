@@ -57,6 +57,12 @@ def measure_all(rounds: int, seconds: float) -> dict[str, Any]:
     return {"pieces": pieces, "iterations": iterations}
 
 
+def measure_machine(seconds: float) -> dict[str, float]:
+    """Operations and bytes a microsecond: multiply-adds of a product of matrices, and a pass over a batch in cache."""
+    times = {piece.name: time_piece(piece, 3, seconds) for piece in _machine()}
+    return {"operations": 384**3 / times["matrix product"], "bytes": 2 * 4 * _BATCH * _DIM / times["pass"]}
+
+
 def time_piece(piece: Piece, rounds: int, seconds: float) -> float:
     """Microseconds a turn: the fastest of several compiled loops."""
 

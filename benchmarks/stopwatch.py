@@ -131,6 +131,15 @@ def _time_loop(evaluator: Evaluator, batch: jax.Array, seconds: float) -> tuple[
     return compile_seconds, min(run(turns) for _ in range(REPETITIONS)) / turns
 
 
+def members(parameters: Any, count: int) -> Any:
+    """A meta-population around given parameters, the same in every process."""
+    rng = np.random.default_rng(2)
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(np.asarray(leaf) + 0.1 * rng.normal(size=(count, *leaf.shape)), jnp.float32),
+        parameters,
+    )
+
+
 def compiled(function: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
     """Compiles a function for its arguments; returns the seconds and the program."""
     began = time.perf_counter()

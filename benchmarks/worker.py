@@ -20,6 +20,9 @@ _MEASUREMENTS = {
     "functions of evosax": "benchmarks.evosax_peer:time_function",
     "runs of qdbench": "benchmarks.bbob_ours:time_runs",
     "runs of evosax": "benchmarks.evosax_peer:time_runs",
+    "inner loops of qdbench": "benchmarks.bbob_ours:time_inner_loops",
+    "inner loops of evosax": "benchmarks.evosax_peer:time_inner_loops",
+    "machine": "benchmarks.pieces:measure_machine",
 }
 
 

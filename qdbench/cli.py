@@ -9,9 +9,13 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from qdbench.interop.cli import export_app
+from qdbench.leaderboard.tuned.cli import tuned_board
+from qdbench.metabbo.cli import meta_train
+from qdbench.metabbo.report_cli import report_app
 
 app = typer.Typer(
     name="qdbench",
@@ -26,6 +30,9 @@ board_app = typer.Typer(help="Build leaderboards from stored results.", no_args_
 app.add_typer(list_app, name="list")
 app.add_typer(board_app, name="leaderboard")
 app.add_typer(export_app, name="export")
+board_app.command("tuned")(tuned_board)
+app.command("meta-train")(meta_train)
+app.add_typer(report_app, name="meta-report")
 
 console = Console()
 errors = Console(stderr=True)
@@ -312,7 +319,7 @@ def _friendly_errors() -> Iterator[None]:
     except (KeyError, ValueError, TypeError, ImportError, FileNotFoundError, RuntimeError) as error:
         if isinstance(error, typer.Exit | typer.Abort):
             raise
-        errors.print(f"[red]error:[/red] {error}", soft_wrap=True, highlight=False)
+        errors.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True, highlight=False)
         raise typer.Exit(2) from None
 
 

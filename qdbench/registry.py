@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
+import importlib.util
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -23,12 +24,18 @@ class UnknownNameError(KeyError):
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One registered thing: where its factory is, the arguments bound to it and a line about it."""
+    """One registered thing: where its factory is, the arguments bound to it, a line about it, and what it needs."""
 
     id: str
     entry_point: str
     arguments: Mapping[str, Any]
     summary: str
+    requires: str | None = None
+
+    @property
+    def is_available(self) -> bool:
+        """Whether the package that it needs beyond qdbench's own dependencies is installed."""
+        return self.requires is None or importlib.util.find_spec(self.requires) is not None
 
 
 class Registry:
@@ -40,8 +47,17 @@ class Registry:
         self._example = example
         self._entries: dict[str, Entry] = {}
 
-    def register(self, id: str, entry_point: str, *, summary: str = "", **arguments: Any) -> None:
+    def register(
+        self, id: str, entry_point: str, *, summary: str = "", requires: str | None = None, **arguments: Any
+    ) -> None:
         """Adds an entry.
+
+        Args:
+            id: What it is asked for by.
+            entry_point: ``"module:attribute"`` of its factory.
+            summary: One line.
+            requires: A package that has to be installed for it.
+            arguments: Bound to the factory.
 
         Raises:
             ValueError: If the id is malformed or taken, or the entry point is not ``"module:attribute"``.
@@ -52,7 +68,7 @@ class Registry:
             raise ValueError(f"{self.kind} id {id!r} is registered already, for {self._entries[id].entry_point!r}")
         if entry_point.count(":") != 1 or not all(entry_point.split(":")):
             raise ValueError(f"{self.kind} {id!r}: the entry point {entry_point!r} should be 'module:attribute'")
-        self._entries[id] = Entry(id, entry_point, dict(arguments), summary)
+        self._entries[id] = Entry(id, entry_point, dict(arguments), summary, requires)
 
     def __contains__(self, id: str) -> bool:
         return id in self._entries

@@ -75,6 +75,12 @@ def test_resolve_gives_the_factory_and_its_arguments(registry: Registry) -> None
     assert [entry.id for entry in registry] == ["Arm-v0", "LP-Sphere-v0", "LP-Sphere-v2"]
 
 
+def test_what_needs_a_package_is_available_with_it(registry: Registry) -> None:
+    for version, package in ((3, "json"), (4, "no_such_package"), (5, None)):
+        registry.register(f"Arm-v{version}", "json:loads", requires=package)
+    assert [registry.entry(f"Arm-v{version}").is_available for version in (3, 4, 5)] == [True, False, True]
+
+
 @pytest.mark.parametrize(
     ("id", "hint"),
     [

@@ -221,14 +221,23 @@ def instantiate(
 
 def _settings(optimizer: Optimizer) -> dict[str, Any]:
     settings: dict[str, Any] = {}
+    whole = {
+        field.name: hashlib.sha256(json.dumps(_static_settings(getattr(optimizer, field.name), "")).encode())
+        for field in dataclasses.fields(optimizer)
+        if _is_digest(field)
+    }
     for path, leaf in jax.tree_util.tree_flatten_with_path(optimizer)[0]:
         name = ".".join(str(getattr(part, "name", getattr(part, "idx", part))) for part in path)
         array = np.asarray(leaf)
-        if array.size <= 16:
+        if (owner := name.partition(".")[0]) in whole:
+            # In one precision, so that the same parameters have the same digest on every task.
+            whole[owner].update(name.encode() + np.ascontiguousarray(array, np.float64).tobytes())
+        elif array.size <= 16:
             numbers = [trace.shortest(value) for value in array.ravel()]
             settings[name] = numbers if array.ndim else numbers[0]
         else:
             settings[name] = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
+    settings |= {name: digest.hexdigest()[:16] for name, digest in whole.items()}
     for batch in optimizer.initial + optimizer.iteration:
         settings[f"batch.{batch.name}"] = batch.size
     return settings | _static_settings(optimizer, "")
@@ -239,7 +248,7 @@ def _static_settings(module: eqx.Module, prefix: str) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for field in dataclasses.fields(module):
         value = getattr(module, field.name)
-        if isinstance(value, eqx.Module):
+        if isinstance(value, eqx.Module) and not _is_digest(field):
             settings |= _static_settings(value, f"{prefix}{field.name}.")
         elif _is_setting(field) and isinstance(value, bool | int | float | str):
             settings[f"{prefix}{field.name}"] = value
@@ -248,6 +257,11 @@ def _static_settings(module: eqx.Module, prefix: str) -> dict[str, Any]:
 
 def _is_setting(field: dataclasses.Field[Any]) -> bool:
     return bool(field.metadata.get("static")) and not field.metadata.get("derived") and field.name != "id"
+
+
+def _is_digest(field: dataclasses.Field[Any]) -> bool:
+    """Whether a part with very many numbers, such as a network, is recorded as one digest."""
+    return bool(field.metadata.get("digest"))
 
 
 def _definition_of(optimizer: Any) -> Any:

@@ -17,9 +17,10 @@ from baselines.published import published_hyperparameters
 from qdbench.protocols import Batch, precision_of
 from qdbench.registry import OPTIMIZERS
 
-IDS = [entry.id for entry in OPTIMIZERS]
+IDS = [entry.id for entry in OPTIMIZERS if entry.is_available]
 DIM = 20
-SINGLE_OBJECTIVE = {"gaussian-ga", "mr15-ga", "samr-ga", "gesmr-ga", "sep-cma-es", "cma-es", "openai-es"}
+LEARNED = {"lga", "gaussian-ga-learned-selection", "gaussian-ga-learned-mutation", "evosax-lga"}
+SINGLE_OBJECTIVE = LEARNED | {"gaussian-ga", "mr15-ga", "samr-ga", "gesmr-ga", "sep-cma-es", "cma-es", "openai-es"}
 # The wrapper compiles its inner optimizer twice if that has an initial batch; one of each kind stands for the others.
 COMPILED = [id for id in IDS if not id.endswith("-restarts") or id in ("gesmr-ga-restarts", "cma-es-restarts")]
 # The BBOB tasks have one spec but for names; their own tests evaluate them.

@@ -40,7 +40,7 @@ def test_a_batch_must_have_a_solution(spec: qdbench.TaskSpec, optimizer: str, se
         baselines.make(optimizer, spec, **settings)
 
 
-@pytest.mark.parametrize("optimizer", [entry.id for entry in OPTIMIZERS])
+@pytest.mark.parametrize("optimizer", [entry.id for entry in OPTIMIZERS if entry.is_available])
 def test_an_optimizer_with_gradients_needs_a_task_with_gradients(spec: qdbench.TaskSpec, optimizer: str) -> None:
     without = spec.model_copy(update={"differentiable": False})
     if optimizer not in GRADIENTS:

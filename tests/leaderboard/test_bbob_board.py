@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import os
+import re
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from qdbench.harness.result import TrialRecord
 from qdbench.leaderboard import aggregate, build, render, tables
 from qdbench.leaderboard.bbob import data, runtime
 from qdbench.leaderboard.bbob.board import BbobBoard, assemble
+from qdbench.leaderboard.bbob.functions import SPLITS
 from tests.leaderboard import synthetic
 from tests.leaderboard.synthetic_bbob import (
     coco_configs,
@@ -149,6 +151,26 @@ def test_without_the_gaussian_ga_there_are_means_and_a_reason() -> None:
     assert "There is no normalised score: no trial of gaussian-ga is among the results." in text
     assert "Geometric mean" not in text
     assert "Mean best-so-far precision" in text
+
+
+def test_mean_ranks_stand_beside_the_scores_with_their_intervals() -> None:
+    (section,) = assemble(in_memory(LGA)).sections
+    table = section.tables[0]
+    heads = [column.full_title for column in table.columns]
+    assert heads[2:8] == [f"{group} {split}" for group in ("Geometric mean score", "Mean rank") for split in SPLITS]
+    for row in table.rows:
+        for cell in row[5:8]:
+            found = re.fullmatch(r"(\d\.\d\d) \[(\d\.\d\d), (\d\.\d\d)\]", cell.text)
+            assert found is not None
+            assert float(found[1]) == pytest.approx(cell.value, abs=0.005)
+            assert 1 <= float(found[2]) <= float(found[3]) <= 3
+
+
+def test_where_all_functions_are_of_one_split_it_is_shown_alone() -> None:
+    results = [result for result in LGA if result.record.config.task.arguments["function"] != 3]
+    text = files_of(assemble(in_memory(results)))["board.md"].decode()
+    assert "Mean rank training" in text
+    assert not any(f"{group} {split}" in text for group in ("score", "rank") for split in ("all", "hold-out"))
 
 
 def test_an_optimizer_that_lacks_a_function_is_in_no_distribution_of_it() -> None:

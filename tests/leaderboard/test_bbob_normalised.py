@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
-from qdbench.leaderboard.bbob import normalised
-from qdbench.leaderboard.bbob.functions import GROUPS, HOLD_OUT, TRAINING, title
+from qdbench.leaderboard.bbob import normalised, ranks
+from qdbench.leaderboard.bbob.functions import GROUPS, HOLD_OUT, TRAINING, shown_splits, title
 
 
 def trials_of(values: dict[tuple[str, int], list[float]]) -> pd.DataFrame:
@@ -57,8 +60,10 @@ def test_overall_by_hand() -> None:
     assert row["all"] == pytest.approx(np.prod(list(ratios.values())) ** (1 / 3))
     assert row["training"] == pytest.approx(np.sqrt(ratios[1] * ratios[8]))
     assert row["hold-out"] == pytest.approx(ratios[2])
-    assert (row["won"], row["better"], row["functions"], row["place"]) == (2, 2, 3, 1)
-    assert row["mean_rank"] == pytest.approx(4 / 3)
+    assert (row["won"], row["better_all"], row["functions"], row["place"]) == (2, 2, 3, 1)
+    assert (row["better_training"], row["better_hold-out"]) == (2, 0)
+    assert row["rank_all"] == pytest.approx(4 / 3)
+    assert (row["rank_training"], row["rank_hold-out"]) == (1, 2)
     assert list(overall["optimizer"]) == ["cma-es", "gaussian-ga"]
 
 
@@ -68,6 +73,11 @@ def test_who_lacks_a_function_has_no_place() -> None:
     row = overall.set_index("optimizer").loc["cma-es"]
     assert np.isnan(row["all"])
     assert np.isnan(row["place"])
+    assert np.isnan(row["rank_all"])
+    assert row["rank_training"] == 1
+    intervals = ranks.intervals(trials_of(values)).loc["cma-es"]
+    assert np.isnan([intervals["all_low"], intervals["all_high"]]).all()
+    assert intervals["training_low"] == 1
     assert row["training"] < 1
     assert list(overall["optimizer"]) == ["gaussian-ga", "cma-es"]
 
@@ -142,3 +152,89 @@ def test_a_function_that_one_solves_and_another_misses_does_not_decide_alone() -
     assert normalised.geometric_mean(pd.Series([1e-9, 1.0])) == pytest.approx(0.1)
     assert normalised.geometric_mean(pd.Series([1e12, 1.0, 1.0])) == pytest.approx(100 ** (1 / 3))
     assert np.isnan(normalised.geometric_mean(pd.Series([np.nan, 1.0])))
+
+
+# Mean ranks.
+
+
+@given(st.lists(st.lists(st.integers(0, 4), min_size=4, max_size=4), min_size=1, max_size=5))
+def test_ranks_are_those_of_scipy(means: list[list[int]]) -> None:
+    values = np.array(means, dtype=np.float64)
+    np.testing.assert_array_equal(ranks.ranks(values), stats.rankdata(values, axis=-1))
+
+
+def test_what_is_no_number_has_no_rank() -> None:
+    found = ranks.ranks(np.array([np.inf, np.nan, 1.0, 1.0]))
+    np.testing.assert_array_equal(found, [3, np.nan, 1.5, 1.5])
+
+
+def drawn(functions: tuple[int, ...], optimizers: str = "abc", count: int = 6, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    return trials_of(
+        {(name, f): list(rng.lognormal(0.3 * ord(name), 1.0, count)) for name in optimizers for f in functions}
+    )
+
+
+def test_intervals_of_mean_ranks_by_a_plain_bootstrap() -> None:
+    trials = drawn((1, 2, 3, 4, 8), count=12)
+    found = ranks.intervals(trials)
+    groups = {key: group.to_numpy() for key, group in trials.groupby(["function", "optimizer"])["precision"]}
+    rng = np.random.default_rng(99)
+    means = []
+    for _ in range(2000):
+        again = [[rng.choice(groups[f, name], size=12).mean() for name in "abc"] for f in (1, 4, 8)]
+        means.append(stats.rankdata(again, axis=1).mean(axis=0))
+    low, high = np.percentile(means, [2.5, 97.5], axis=0)
+    # Mean ranks of three functions come in steps of 1/3, and a percentile may fall on the next one.
+    np.testing.assert_allclose(found["training_low"], low, atol=0.34)
+    np.testing.assert_allclose(found["training_high"], high, atol=0.34)
+
+
+def test_two_identical_optimizers_share_their_ranks() -> None:
+    values = {("a", 1): [2.0, 2.0], ("b", 1): [2.0, 2.0], ("c", 1): [1.0, 1.0]}
+    table = normalised.functions_table(trials_of(values), None)
+    np.testing.assert_array_equal(ranks.mean_ranks(table)["all"], [2.5, 2.5, 1])
+    np.testing.assert_array_equal(ranks.intervals(trials_of(values))["all_low"], [2.5, 2.5, 1])
+    np.testing.assert_array_equal(ranks.intervals(trials_of(values))["all_high"], [2.5, 2.5, 1])
+    spread = drawn(tuple(range(1, 25)), "a", 20)
+    twins = pd.concat([spread.assign(optimizer="a"), spread.assign(optimizer="b")])
+    np.testing.assert_array_equal(ranks.mean_ranks(normalised.functions_table(twins, None)), 1.5)
+    both = ranks.intervals(twins)
+    # Each comparison is a fair coin: the mean of 24 has a standard deviation of 0.5 / sqrt(24) around 1.5.
+    np.testing.assert_allclose(both["all_low"], 1.5 - 1.96 * 0.5 / np.sqrt(24), atol=0.05)
+    np.testing.assert_allclose(both["all_high"], 1.5 + 1.96 * 0.5 / np.sqrt(24), atol=0.05)
+
+
+@given(st.randoms(use_true_random=False), st.integers(0, 10))
+def test_mean_ranks_and_intervals_do_not_depend_on_the_order(random: random.Random, seed: int) -> None:
+    trials = drawn((1, 2, 8), seed=seed)
+    order = list(range(len(trials)))
+    random.shuffle(order)
+    mixed = trials.iloc[order].reset_index(drop=True)
+    pd.testing.assert_frame_equal(ranks.intervals(trials, 50), ranks.intervals(mixed, 50))
+    plain, other = (ranks.mean_ranks(normalised.functions_table(table, None)) for table in (trials, mixed))
+    pd.testing.assert_frame_equal(plain, other)
+
+
+def test_mean_ranks_lie_in_their_intervals_and_narrow_with_the_trials() -> None:
+    few, many = (drawn(tuple(range(1, 25)), "abcdefghi", count) for count in (5, 50))
+    widths = []
+    for trials in (few, many):
+        scored = normalised.functions_table(trials, None)
+        mean, interval = ranks.mean_ranks(scored), ranks.intervals(trials)
+        assert ((interval["all_low"] - 0.5 <= mean["all"]) & (mean["all"] <= interval["all_high"] + 0.5)).all()
+        widths.append((interval["all_high"] - interval["all_low"]).mean())
+    assert widths[1] < widths[0]
+
+
+def test_a_single_trial_shows_no_spread() -> None:
+    values = {("a", 1): [2.0, 3.0], ("b", 1): [1.0, 4.0], ("a", 2): [1.0], ("b", 2): [2.0, 3.0]}
+    found = ranks.intervals(trials_of(values))
+    assert found[["training_low", "training_high"]].notna().all(axis=None)
+    assert found[["all_low", "all_high", "hold-out_low", "hold-out_high"]].isna().all(axis=None)
+
+
+def test_one_split_is_shown_alone() -> None:
+    assert shown_splits({1, 2}) == ["all", "training", "hold-out"]
+    assert shown_splits({1, 8}) == ["training"]
+    assert shown_splits({2, 3}) == ["hold-out"]

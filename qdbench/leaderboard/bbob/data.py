@@ -13,6 +13,7 @@ import pandas as pd
 from qdbench.harness.result import TrialConfig, TrialRecord
 from qdbench.leaderboard.aggregate import Results, metrics_of
 from qdbench.leaderboard.labels import label_groups
+from qdbench.spec import JsonScalar
 
 FLOOR = 1e-8
 """COCO's last target; a smaller precision counts as this one, because what is below it is rounding."""
@@ -137,20 +138,29 @@ def _batch_size(config: TrialConfig) -> int | None:
 
 
 def function_of(config: TrialConfig) -> int:
-    """The number of the function, 1 to 24: an argument of the task, or in its id, such as ``BBOB-F08-v0``."""
-    named = re.fullmatch(r"BBOB-F(\d+)-v\d+", config.task.id)
-    return int(named[1]) if named else _argument(config, "function")
+    """The number of the function of a trial's task."""
+    return function_in(config.task.id, config.task.arguments)
+
+
+def function_in(id: str, arguments: Mapping[str, JsonScalar]) -> int:
+    """The number of the function, 1 to 24: an argument of the task, or in its id, such as ``BBOB-F08-v0``.
+
+    Raises:
+        ValueError: If it is in neither.
+    """
+    named = re.fullmatch(r"BBOB-F(\d+)-v\d+", id)
+    return int(named[1]) if named else _argument(id, arguments, "function")
 
 
 def instance_of(config: TrialConfig) -> int:
     """The number of the instance."""
-    return _argument(config, "instance")
+    return _argument(config.task.id, config.task.arguments, "instance")
 
 
-def _argument(config: TrialConfig, name: str) -> int:
-    value = config.task.arguments.get(name)
+def _argument(id: str, arguments: Mapping[str, JsonScalar], name: str) -> int:
+    value = arguments.get(name)
     if not isinstance(value, int):
-        raise ValueError(f"{config.task.id}: the argument {name!r} of a BBOB task is a number, not {value!r}")
+        raise ValueError(f"{id}: the argument {name!r} of a BBOB task is a number, not {value!r}")
     return value
 
 

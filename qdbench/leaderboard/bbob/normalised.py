@@ -12,8 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from qdbench.leaderboard.bbob import ranks
 from qdbench.leaderboard.bbob.data import FLOOR, Setting
-from qdbench.leaderboard.bbob.functions import HOLD_OUT, TRAINING
+from qdbench.leaderboard.bbob.functions import SPLITS, members_of
 
 BASELINE = "gaussian-ga"
 Z = 1.96
@@ -22,7 +23,6 @@ LARGEST_RATIO = 100.0
 
 A function that one optimizer solves and the other does not, f5 above all, would otherwise decide alone.
 """
-SPLITS = {"all": (*TRAINING, *HOLD_OUT), "training": TRAINING, "hold-out": HOLD_OUT}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Scored:
         setting: The setting.
         functions: One row for each function and optimizer (:func:`functions_table`).
         overall: One row for each optimizer, the best first (:func:`overall_table`).
+        rank_intervals: The intervals of the mean ranks (:func:`qdbench.leaderboard.bbob.ranks.intervals`).
         baseline: The label of the Gaussian GA, if there is a normalisation.
         note: Why there is none, else empty.
     """
@@ -40,6 +41,7 @@ class Scored:
     setting: Setting
     functions: pd.DataFrame
     overall: pd.DataFrame
+    rank_intervals: pd.DataFrame
     baseline: str | None
     note: str
 
@@ -52,7 +54,7 @@ def score(setting: Setting, trials: pd.DataFrame) -> Scored:
     """Scores the trials of a setting."""
     baseline, note = baseline_of(trials)
     functions = functions_table(trials, baseline)
-    return Scored(setting, functions, overall_table(functions), baseline, note)
+    return Scored(setting, functions, overall_table(functions), ranks.intervals(trials), baseline, note)
 
 
 def baseline_of(trials: pd.DataFrame) -> tuple[str | None, str]:
@@ -66,11 +68,7 @@ def baseline_of(trials: pd.DataFrame) -> tuple[str | None, str]:
 
 
 def functions_table(trials: pd.DataFrame, baseline: str | None) -> pd.DataFrame:
-    """One row for each function and optimizer of one setting.
-
-    Columns: function, optimizer, trials, mean, std (n - 1), sem, rank (1 is the lowest mean; equal means share the mean
-    of their ranks), ratio and its approximate 95 % interval ratio_low, ratio_high (the delta method on the logarithm:
-    ``r exp(+-1.96 sqrt((s_a/m_a)^2/n_a + (s_b/m_b)^2/n_b))``). The baseline's own ratio is 1, without one.
+    """One row for each function and optimizer of one setting, as :func:`compared` gives it.
 
     Args:
         trials: The trials of one setting.
@@ -78,7 +76,21 @@ def functions_table(trials: pd.DataFrame, baseline: str | None) -> pd.DataFrame:
     """
     grouped = trials.groupby(["function", "optimizer"], sort=True)["precision"]
     # A mean with one value that is not a number is none: pandas would leave the value out.
-    table = grouped.agg(trials="size", mean=_mean, std=_std).reset_index()
+    return compared(grouped.agg(trials="size", mean=_mean, std=_std).reset_index(), baseline)
+
+
+def compared(table: pd.DataFrame, baseline: str | None) -> pd.DataFrame:
+    """Means beside those of the baseline, one row for each function and optimizer.
+
+    Columns: those that are given, sem, rank (1 is the lowest mean; equal means share the mean of their ranks), ratio
+    and its approximate 95 % interval ratio_low, ratio_high (the delta method on the logarithm:
+    ``r exp(+-1.96 sqrt((s_a/m_a)^2/n_a + (s_b/m_b)^2/n_b))``). The baseline's own ratio is 1, without one.
+
+    Args:
+        table: Columns function, optimizer, trials, mean, std (n - 1; NaN: there is no interval).
+        baseline: Its label; None: the ratios are NaN.
+    """
+    table = table.copy()
     table["sem"] = table["std"] / np.sqrt(table["trials"])
     table["rank"] = table.groupby("function")["mean"].rank(method="average")
     base = table[table["optimizer"] == baseline].set_index("function")[["mean", "sem"]]
@@ -94,13 +106,15 @@ def functions_table(trials: pd.DataFrame, baseline: str | None) -> pd.DataFrame:
 def overall_table(functions: pd.DataFrame) -> pd.DataFrame:
     """One row for each optimizer of one setting, the best geometric mean first.
 
-    Columns: optimizer, functions (how many it has a finite mean on), complete (that is all of them), mean_rank, won
-    (functions on which no mean is lower), better (functions with a ratio below 1), and the geometric mean of the
-    ratios, within the limits: ``all``, ``training``, ``hold-out`` (NaN unless there is a ratio on each function of the
-    split that is in the results). The ``place`` is by ``all``, or by the mean rank where there is no normalisation.
+    Columns: optimizer, functions (how many it has a finite mean on), complete (that is all of them), won (functions on
+    which no mean is lower), and for each split of the functions ``all``, ``training``, ``hold-out``: under its own name
+    the geometric mean of the ratios, within the limits (NaN unless there is a ratio on each function of the split that
+    is in the results), ``better_SPLIT`` (functions with a ratio below 1) and ``rank_SPLIT``
+    (:func:`qdbench.leaderboard.bbob.ranks.mean_ranks`). The ``place`` is by ``all``, or by the mean rank where there is
+    no normalisation.
 
     Args:
-        functions: From :func:`functions_table`.
+        functions: From :func:`compared`.
     """
     present = sorted(set(functions["function"]))
     lowest = functions.groupby("function")["mean"].min()
@@ -110,15 +124,15 @@ def overall_table(functions: pd.DataFrame) -> pd.DataFrame:
         row = {
             "optimizer": optimizer,
             "functions": int(own["mean"].notna().sum()),
-            "mean_rank": own["rank"].mean(),
             "won": int((own["mean"] <= lowest.reindex(own.index)).sum()),
-            "better": int((own["ratio"] < 1).sum()),
         }
-        row |= {split: geometric_mean(own["ratio"].reindex(_in(members, present))) for split, members in SPLITS.items()}
+        for split in SPLITS:
+            ratios = own["ratio"].reindex(members_of(split, present))
+            row |= {split: geometric_mean(ratios), f"better_{split}": int((ratios < 1).sum())}
         rows.append(row)
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).merge(ranks.mean_ranks(functions).add_prefix("rank_"), on="optimizer")
     table["complete"] = table["functions"] == len(present)
-    score = table["all"] if table["all"].notna().any() else table["mean_rank"]
+    score = table["all"] if table["all"].notna().any() else table["rank_all"]
     table["place"] = score.where(table["complete"]).rank(method="min")
     return table.sort_values(["place", "optimizer"], na_position="last", ignore_index=True)
 
@@ -179,7 +193,3 @@ def _mean(values: pd.Series) -> float:
 
 def _std(values: pd.Series) -> float:
     return float(values.std(ddof=1, skipna=False)) if len(values) > 1 else float("nan")
-
-
-def _in(members: Sequence[int], present: Sequence[int]) -> list[int]:
-    return [function for function in members if function in present]

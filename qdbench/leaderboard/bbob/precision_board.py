@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from qdbench.leaderboard.aggregate import Results
-from qdbench.leaderboard.bbob import normalised, precision_curves, precision_figures
+from qdbench.leaderboard.bbob import normalised, precision_curves, precision_figures, ranks
+from qdbench.leaderboard.bbob.cells import best_cell, by_function, mean_cell, place_text, rank_cell, score_cell
 from qdbench.leaderboard.bbob.content import Content, Section
 from qdbench.leaderboard.bbob.data import Experiment, Setting
-from qdbench.leaderboard.bbob.functions import TRAINING, title
+from qdbench.leaderboard.bbob.functions import shown_splits
 from qdbench.leaderboard.bbob.normalised import Scored
 from qdbench.leaderboard.bbob.style import Mark
 from qdbench.leaderboard.board import Plot
-from qdbench.leaderboard.tables import MISSING, Cell, Column, Table, number, scientific
+from qdbench.leaderboard.tables import Cell, Column, Table, scientific
 
 _BRIEF = 5
 PAPER = (20, 32)
@@ -28,6 +28,11 @@ SCORE_NOTE = (
     "1e-8. Scores are combined by their geometric mean, in which each counts as 0.01 at least and 100 at most; the "
     "intervals are approximate 95 % intervals of the ratio of two means. An optimizer takes a place if it has a result "
     "on every function."
+)
+RANK_NOTE = (
+    "The mean rank is the mean over functions of the rank by mean precision: 1 is best, and equal means share the mean "
+    "of their ranks. In brackets is its 95 % percentile bootstrap interval, for which the trials of each optimizer on "
+    f"each function are drawn again {ranks.RESAMPLES:,} times."
 )
 
 
@@ -58,7 +63,7 @@ def _featured(settings: Sequence[Setting]) -> list[Setting]:
 
 
 def _setting_section(scored: Scored, plots: tuple[Plot, ...]) -> Section:
-    words = (scored.note or SCORE_NOTE,)
+    words = (scored.note or SCORE_NOTE, RANK_NOTE)
     tables = (_overall_table(scored), *(() if scored.note else (_scores_table(scored),)))
     return Section(scored.setting.short, words, tables, plots, (_means_table(scored),))
 
@@ -82,51 +87,33 @@ def _setting_plots(
 
 
 def _overall_table(scored: Scored) -> Table:
-    overall, plain = scored.overall, bool(scored.note)
+    overall, plain, intervals = scored.overall, bool(scored.note), scored.rank_intervals
+    splits = shown_splits(set(scored.functions["function"]))
     columns = [Column("Optimizer", numeric=False), Column("Place")]
-    if not plain:
-        columns += [Column(name, "Geometric mean score") for name in normalised.SPLITS]
-        columns += [Column("better than GA", "Functions")]
-    columns += [Column("won", "Functions"), Column("run", "Functions"), Column("Mean rank")]
+    columns += [] if plain else [Column(split, "Geometric mean score") for split in splits]
+    columns += [Column(split, "Mean rank") for split in splits]
+    columns += [] if plain else [Column("better than GA", "Functions")]
+    columns += [Column("won", "Functions"), Column("run", "Functions")]
     rows = []
     for row in overall.to_dict("records"):
-        cells = [Cell(row["optimizer"], mark="optimizer"), Cell(_place(row["place"]), row["place"])]
-        if not plain:
-            cells += [_best_cell(row[name], overall[name]) for name in normalised.SPLITS]
-            cells += [Cell(str(row["better"]), row["better"])]
+        cells = [Cell(row["optimizer"], mark="optimizer"), Cell(place_text(row["place"]), row["place"])]
+        cells += [] if plain else [best_cell(row[split], overall[split]) for split in splits]
+        for split in splits:
+            low, high = (float(intervals.loc[row["optimizer"], f"{split}_{end}"]) for end in ("low", "high"))
+            cells.append(rank_cell(row[f"rank_{split}"], overall[f"rank_{split}"], low, high))
+        cells += [] if plain else [Cell(str(row["better_all"]), row["better_all"])]
         cells += [Cell(str(row[name]), row[name]) for name in ("won", "functions")]
-        rows.append((*cells, Cell(number(row["mean_rank"]), row["mean_rank"])))
+        rows.append(tuple(cells))
     return Table(f"Ranking: {scored.setting.title}", tuple(columns), tuple(rows))
 
 
 def _scores_table(scored: Scored) -> Table:
-    def cell(row: Mapping[str, Any]) -> Cell:
-        return Cell(scientific(row["ratio"]), row["ratio"], "best" if row["rank"] < 2 else "")
-
-    return _by_function(f"Score on each function: {scored.setting.title}", scored, cell)
+    return by_function(f"Score on each function: {scored.setting.title}", scored.functions, scored.order(), score_cell)
 
 
 def _means_table(scored: Scored) -> Table:
-    def cell(row: Mapping[str, Any]) -> Cell:
-        error = f" ± {scientific(row['sem'], 2)}" if math.isfinite(row["sem"]) else ""
-        return Cell(scientific(row["mean"]) + error, row["mean"], "best" if row["rank"] < 2 else "")
-
     caption = f"Mean best-so-far precision ± its standard error: {scored.setting.title}"
-    return _by_function(caption, scored, cell)
-
-
-def _by_function(caption: str, scored: Scored, cell: Callable[[Mapping[str, Any]], Cell]) -> Table:
-    table, order = scored.functions, scored.order()
-    columns = (Column("Function", numeric=False), Column("Split", numeric=False), *(Column(name) for name in order))
-    found = {(row["function"], row["optimizer"]): row for row in table.to_dict("records")}
-    rows = []
-    for function in sorted(set(table["function"])):
-        split = "training" if function in TRAINING else "hold-out"
-        cells = [
-            cell(found[function, name]) if (function, name) in found else Cell(MISSING, math.nan) for name in order
-        ]
-        rows.append((Cell(title(function), function), Cell(split), *cells))
-    return Table(caption, columns, tuple(rows))
+    return by_function(caption, scored.functions, scored.order(), mean_cell)
 
 
 def _grid_section(
@@ -147,8 +134,8 @@ def _grid_section(
     rows = []
     places = pd.Series(means).rank(method="min")
     for name in order:
-        cells = [Cell(name, mark="optimizer"), Cell(_place(places[name]), places[name])]
-        cells.append(_best_cell(means[name], pd.Series(means)))
+        cells = [Cell(name, mark="optimizer"), Cell(place_text(places[name]), places[name])]
+        cells.append(best_cell(means[name], pd.Series(means)))
         for setting in experiment.settings:
             value = scores[name].get(setting, math.nan)
             cells.append(Cell(scientific(value), value, "best" if value == best[setting] else ""))
@@ -230,14 +217,6 @@ def _values(experiment: Experiment, settings: Mapping[Setting, Scored]) -> pd.Da
 
 def _geometric(found: Mapping[Setting, float], settings: Sequence[Setting]) -> float:
     return normalised.geometric_mean(pd.Series([found.get(setting, math.nan) for setting in settings], dtype=float))
-
-
-def _best_cell(value: float, column: pd.Series) -> Cell:
-    return Cell(scientific(value), value, "best" if value == column.min() else "")
-
-
-def _place(value: float) -> str:
-    return f"{value:.0f}" if math.isfinite(value) else MISSING
 
 
 def _heads(setting: Setting) -> tuple[str, str]:

@@ -26,13 +26,16 @@ WIDTH = 10.6
 _LIMITS = (1e-3, 1e3)
 
 
-def scores_figure(functions: pd.DataFrame, order: Sequence[str], look: Mapping[str, Mark]) -> Figure:
-    """Each optimizer's precision as a multiple of the Gaussian GA's on each function, training and hold-out apart.
+def scores_figure(
+    functions: pd.DataFrame, order: Sequence[str], look: Mapping[str, Mark], baseline: str = "Gaussian GA"
+) -> Figure:
+    """Each optimizer's precision as a multiple of the baseline's on each function, training and hold-out apart.
 
     Args:
         functions: From :func:`qdbench.leaderboard.bbob.normalised.functions_table`.
         order: The optimizers to show.
         look: From :func:`qdbench.leaderboard.bbob.style.marks`.
+        baseline: What the baseline is called.
     """
     present = set(functions["function"])
     splits = [("Training functions", TRAINING), ("Hold-out functions", HOLD_OUT)]
@@ -49,7 +52,7 @@ def scores_figure(functions: pd.DataFrame, order: Sequence[str], look: Mapping[s
         style.legend(figure, order, look, markers=True, top=0.02)
         for place, (name, members) in enumerate(shown):
             height = len(members) * row_height
-            box = (0.165 + 0.5 * place, (tall - head - height) / tall, 0.315, height / tall)
+            box = (0.165 + 0.5 * place, (tall - head - height) / tall, 0.3, height / tall)
             axes = figure.add_axes(box)
             axes.set_title(name, loc="left", fontsize=10, fontweight="bold")
             axes.set_xscale("log")
@@ -60,7 +63,7 @@ def scores_figure(functions: pd.DataFrame, order: Sequence[str], look: Mapping[s
             for boundary in range(1, len(members), 2):
                 axes.axhspan(boundary - 0.5, boundary + 0.5, color=MUTED, alpha=0.08, linewidth=0)
             axes.axvline(1.0, color=MUTED, linewidth=1.0)
-            axes.set_xlabel("precision / Gaussian GA's (lower is better)")
+            axes.set_xlabel(f"precision / {baseline}'s (lower is better)")
             _draw_scores(axes, functions, members, order, look, (low, high))
         return figure
 
@@ -115,7 +118,8 @@ def heatmaps_figure(
             grid = np.full((len(dims), len(columns)), np.nan)
             for setting, score in found.items():
                 grid[place[setting]] = score
-            _draw_heatmap(figure.add_axes(box), optimizer, grid, columns, dims, column == 0)
+            heads = [f"D = {dim}" if column == 0 else str(dim) for dim in dims]
+            draw_heatmap(figure.add_axes(box), optimizer, grid, columns, heads)
         return figure
 
 
@@ -206,14 +210,21 @@ def _keep_ticks(axes: Axes) -> None:
         axes.set_ylim(min(low, middle / 10**0.55), max(high, middle * 10**0.55))
 
 
-def _draw_heatmap(
-    axes: Axes, optimizer: str, grid: np.ndarray, columns: Sequence[str], dims: Sequence[int], labels: bool
-) -> None:
+def draw_heatmap(axes: Axes, optimizer: str, grid: np.ndarray, columns: Sequence[str], rows: Sequence[str]) -> None:
+    """A map of scores with the numbers in it, on a scale that is the same for all: 1 in the middle, 0.1 to 10.
+
+    Args:
+        axes: Where to draw.
+        optimizer: The heading.
+        grid: ``(rows, columns)``; NaN stays empty.
+        columns: Their heads.
+        rows: Their heads.
+    """
     norm = LogNorm(0.1, 10.0, clip=True)
     axes.imshow(np.ma.masked_invalid(grid), cmap="PuOr_r", norm=norm, aspect="auto", interpolation="none")
     axes.set_title(optimizer, loc="left", fontsize=8.5, fontweight="bold", pad=3)
     axes.set_xticks(range(len(columns)), columns)
-    axes.set_yticks(range(len(dims)), [f"D = {dim}" if labels else str(dim) for dim in dims])
+    axes.set_yticks(range(len(rows)), rows)
     axes.tick_params(labelsize=7, length=0)
     axes.spines[:].set_visible(False)
     for (row, column), entry in np.ndenumerate(grid):

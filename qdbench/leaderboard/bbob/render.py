@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from qdbench.leaderboard import render
 from qdbench.leaderboard.bbob.board import BbobBoard
 from qdbench.leaderboard.bbob.content import Section
 from qdbench.leaderboard.board import Plot
+from qdbench.leaderboard.tables import Table
 
 
 def plots(board: BbobBoard) -> list[Plot]:
@@ -37,13 +38,28 @@ def to_html(board: BbobBoard, svgs: Mapping[str, bytes]) -> str:
 
 def to_markdown(board: BbobBoard) -> str:
     """The board as Markdown, with the figures as files beside it."""
-    parts = [f"# {board.title}", board.description()]
-    parts += [render.bullets(f"{key}: {value}" for key, value in _provenance(board).items())]
-    for section in board.sections:
+    commands = (render.REBUILD, render.CHECK)
+    return markdown_page(
+        board.title, board.description(), _provenance(board), board.sections, board.incidents(), commands
+    )
+
+
+def markdown_page(
+    title: str,
+    description: str,
+    provenance: Mapping[str, str],
+    sections: Iterable[Section],
+    incidents: Iterable[Table],
+    commands: Iterable[str],
+) -> str:
+    """What the template ``bbob.html.j2`` shows, as Markdown, with the figures as files beside it."""
+    parts = [f"# {title}", description]
+    parts += [render.bullets(f"{key}: {value}" for key, value in provenance.items())]
+    for section in sections:
         parts += _markdown_section(section)
     parts += ["## Failures and files that do not count"]
-    parts += [f"{table.caption}\n\n{render.markdown_table(table)}" for table in board.incidents()] or ["None."]
-    parts += ["## Rebuild", f"```\n{render.REBUILD}\n{render.CHECK}\n```"]
+    parts += [f"{table.caption}\n\n{render.markdown_table(table)}" for table in incidents] or ["None."]
+    parts += ["## Rebuild", "\n".join(["```", *commands, "```"])]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
