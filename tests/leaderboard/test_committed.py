@@ -9,6 +9,7 @@ import pytest
 from qdbench.harness import store
 from qdbench.leaderboard import aggregate
 from qdbench.leaderboard.build import check
+from qdbench.leaderboard.tuned import build
 
 ROOT = Path(__file__).parents[2] / "leaderboards"
 BOARDS = sorted(path.parent for path in ROOT.rglob("results"))
@@ -27,6 +28,12 @@ def test_tables_are_rebuilt_byte_for_byte(board: Path) -> None:
     # Figures are byte-stable within one version of matplotlib only; `--check` compares them too.
     changed = [path.name for path in check(board / "results", board)]
     assert not {"board.csv", "board.md"} & set(changed)
+
+
+def test_the_learned_ga_board_is_rebuilt_byte_for_byte() -> None:
+    tuned = [ROOT / "bbob" / "tuning" / name for name in ("gaussian-ga", "mr15-ga", "samr-ga", "gesmr-ga")]
+    changed = build.check([*tuned, ROOT / "lga" / "tuning"], ROOT / "lga" / "bbob")
+    assert not {"board.csv", "board.md"} & {path.name for path in changed}
 
 
 def test_the_dqd_board_is_whole() -> None:
