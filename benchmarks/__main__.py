@@ -16,7 +16,7 @@ from benchmarks import profile as profile_benchmark
 from benchmarks import scaling as scaling_benchmark
 from benchmarks.bbob_peers import COCO, EVOSAX, how_to_install
 from benchmarks.display import console
-from benchmarks.launch import available_cores
+from benchmarks.launch import pinnable_cores
 
 app = typer.Typer(
     name="python -m benchmarks",
@@ -133,7 +133,7 @@ def inner_loops(
 
 
 def _core(chosen: int | None) -> int | None:
-    cores = available_cores()
+    cores = pinnable_cores()
     if not cores:
         console.print("this system cannot pin a process to a core: timings will vary more", highlight=False)
         return None

@@ -7,28 +7,18 @@ import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from benchmarks import report
 from benchmarks.bbob_peers import COCO, EVOSAX, PACKAGES, QDBENCH, brief, is_installed
 from benchmarks.display import console, steps
-from benchmarks.launch import MeasurementError, measure
+from benchmarks.launch import attempt
+from benchmarks.measurement import Contestant
 from qdbench.leaderboard.bbob.functions import title
+from qdbench.wording import count
 
 DIM = 20
 SITUATIONS = (("call", 1), ("call", 32), ("call", 1024), ("loop", 1), ("loop", 32))
-
-
-class Contestant(NamedTuple):
-    """A package at a precision."""
-
-    package: str
-    precision: str
-
-    @property
-    def label(self) -> str:
-        """The name in tables."""
-        return f"{self.package} ({self.precision})"
 
 
 DOUBLE = Contestant(QDBENCH, "float64")
@@ -93,10 +83,8 @@ def run(out: Path, functions: Sequence[int], rounds: int, seconds: float, core: 
             else:
                 rates = [report.number(found["evaluations_per_second"] / 1000) for found in entry.result["records"]]
                 progress.end(f"{name}: {' | '.join(rates)}")
-    out.mkdir(parents=True, exist_ok=True)
-    report.write_csv(out / "bbob-functions.csv", [row for entry in entries for row in _rows(entry)])
-    (out / "bbob-functions.md").write_text(_page(entries, functions, rounds, core))
-    console.print(f"wrote {out / 'bbob-functions.csv'} and {out / 'bbob-functions.md'}", highlight=False)
+    rows = [row for entry in entries for row in _rows(entry)]
+    report.write(out, "bbob-functions", rows, _page(entries, functions, rounds, core))
     return all(entry.result is not None for entry in entries)
 
 
@@ -110,12 +98,8 @@ def _measure(
         "situations": SITUATIONS,
         "seconds": seconds,
     }
-    load = report.load_average()
-    try:
-        result = measure(f"functions of {contestant.package}", arguments, core, timeout)
-    except MeasurementError as error:
-        return Entry(turn, function, contestant, load, None, str(error))
-    return Entry(turn, function, contestant, load, result)
+    found = attempt(f"functions of {contestant.package}", arguments, core, timeout)
+    return Entry(turn, function, contestant, *found)
 
 
 def _rows(entry: Entry) -> list[dict[str, Any]]:
@@ -198,11 +182,10 @@ def _page(entries: Sequence[Entry], functions: Sequence[int], rounds: int, core:
     sections = [
         "# Speed of BBOB's functions\n",
         report.environment(core, PACKAGES),
-        f"{len(functions)} functions in {DIM} dimensions; {report.count(rounds, 'round')}, "
-        f"all implementations in turns, each in a "
-        f"fresh process. Load average before the measurements: {min(loads):.1f} to {max(loads):.1f} on all cores. "
-        "Thousands of evaluations a second and ratios of them, formed round by round, are medians (minimum–maximum) "
-        "of the rounds. Above 1 qdbench is faster; a ratio compares the same precision.\n",
+        f"{len(functions)} functions in {DIM} dimensions; {count(rounds, 'round')}, all implementations in turns, "
+        f"each in a fresh process. Load average before the measurements: {min(loads):.1f} to {max(loads):.1f} on all "
+        "cores. Thousands of evaluations a second and ratios of them, formed round by round, are medians "
+        "(minimum–maximum) of the rounds. Above 1 qdbench is faster; a ratio compares the same precision.\n",
         "COCO's figure is its Python call in a loop over rows and the same in all tables: it has no batches. evosax "
         "evaluates its own instances, compiled as qdbench is.\n",
         _agreement(rates, functions),

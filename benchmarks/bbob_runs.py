@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from benchmarks import report
 from benchmarks.bbob_peers import EVOSAX, PACKAGES, QDBENCH, brief, is_installed
-from benchmarks.display import console, steps
-from benchmarks.launch import MeasurementError, measure
+from benchmarks.display import steps
+from benchmarks.launch import attempt
+from qdbench.wording import count
 
 DIM, BATCH, GENERATIONS, SEEDS = 20, 32, 50, 64
 FUNCTIONS = {1: "sphere (f1)", 15: "rotated Rastrigin (f15)"}
@@ -166,10 +167,8 @@ def run(
             figures = {arrangement: entry.of(arrangement) for arrangement in algorithm.arrangements}
             rates = [f"{how} {report.number(found['rate'] / 1000)}" for how, found in figures.items()]
             progress.end(f"{name}: {', '.join(rates)} thousand evaluations a second")
-    out.mkdir(parents=True, exist_ok=True)
-    report.write_csv(out / "bbob-runs.csv", [row for entry in entries for row in _rows(entry)])
-    (out / "bbob-runs.md").write_text(_page(entries, algorithms, functions, rounds, core))
-    console.print(f"wrote {out / 'bbob-runs.csv'} and {out / 'bbob-runs.md'}", highlight=False)
+    rows = [row for entry in entries for row in _rows(entry)]
+    report.write(out, "bbob-runs", rows, _page(entries, algorithms, functions, rounds, core))
     return all(entry.result is not None for entry in entries)
 
 
@@ -195,12 +194,8 @@ def _measure(
         arguments |= {"algorithm": algorithm.evosax, "settings": algorithm.theirs}
     else:
         arguments |= {"algorithm": algorithm.id, "hyperparameters": algorithm.ours}
-    load = report.load_average()
-    try:
-        result = measure(f"runs of {contestant.package}", arguments, core, timeout)
-    except MeasurementError as error:
-        return Entry(turn, function, algorithm, contestant, load, None, str(error))
-    return Entry(turn, function, algorithm, contestant, load, result)
+    found = attempt(f"runs of {contestant.package}", arguments, core, timeout)
+    return Entry(turn, function, algorithm, contestant, *found)
 
 
 _FIGURES = (
@@ -266,13 +261,12 @@ def _page(
         "# Speed of whole runs on BBOB\n",
         report.environment(core, PACKAGES),
         f"{SEEDS} seeds, {GENERATIONS} generations of {BATCH} evaluations (gesmr-ga: 31) with the initial population "
-        f"counted as one, {DIM} parameters; {report.count(rounds, 'round')}, "
-        f"all implementations in turns, each in a fresh process. "
-        f"Load average before the measurements: {min(loads):.1f} to {max(loads):.1f} on all cores. Thousands of "
-        "evaluations a second are medians (minimum–maximum) of the rounds, in the faster arrangement of the seeds: "
-        "`together` (`vmap`) or `one by one`, in one compiled program in either case. The ratio is qdbench's rate in "
-        "float32 in units of the row's, formed round by round: above 1 qdbench is faster. The precision is the median "
-        "over the seeds of the best f - f_opt.\n",
+        f"counted as one, {DIM} parameters; {count(rounds, 'round')}, all implementations in turns, each in a "
+        f"fresh process. Load average before the measurements: {min(loads):.1f} to {max(loads):.1f} on all cores. "
+        "Thousands of evaluations a second are medians (minimum–maximum) of the rounds, in the faster arrangement of "
+        "the seeds: `together` (`vmap`) or `one by one`, in one compiled program in either case. The ratio is "
+        "qdbench's rate in float32 in units of the row's, formed round by round: above 1 qdbench is faster. The "
+        "precision is the median over the seeds of the best f - f_opt.\n",
         "evosax evaluates its own instances of the functions. cma-es runs one by one only, because decompositions "
         "under `vmap` can dead-lock on few cores.\n",
     ]

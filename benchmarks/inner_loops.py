@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from benchmarks import report
 from benchmarks.bbob_peers import EVOSAX, QDBENCH, brief, is_installed
-from benchmarks.display import console, steps
-from benchmarks.launch import MeasurementError, measure
+from benchmarks.display import steps
+from benchmarks.launch import attempt, measure
+from qdbench.wording import count
 
 DIM, BATCH, GENERATIONS, TASKS = 10, 16, 50, 8
 MEMBERS = (16, 128, 512)
@@ -73,10 +74,7 @@ def run(out: Path, rounds: int, seconds: float, core: int | None, timeout: float
             entries.append(entry)
             progress.end(f"{name}: {_figure(entry)}")
     machine = measure("machine", {"seconds": seconds}, core, timeout)
-    out.mkdir(parents=True, exist_ok=True)
-    report.write_csv(out / "inner-loops.csv", [_row(entry) for entry in entries])
-    (out / "inner-loops.md").write_text(_page(entries, machine, rounds, core))
-    console.print(f"wrote {out / 'inner-loops.csv'} and {out / 'inner-loops.md'}", highlight=False)
+    report.write(out, "inner-loops", [_row(entry) for entry in entries], _page(entries, machine, rounds, core))
     return all(entry.result is not None for entry in entries)
 
 
@@ -89,11 +87,7 @@ def _measure(turn: int, package: str, members: int, seconds: float, core: int | 
         "generations": GENERATIONS,
         "seconds": seconds,
     }
-    load = report.load_average()
-    try:
-        return Entry(turn, package, members, load, measure(f"inner loops of {package}", arguments, core, timeout))
-    except MeasurementError as error:
-        return Entry(turn, package, members, load, None, str(error))
+    return Entry(turn, package, members, *attempt(f"inner loops of {package}", arguments, core, timeout))
 
 
 def _microseconds(entry: Entry) -> float:
@@ -122,8 +116,8 @@ def _row(entry: Entry) -> dict[str, Any]:
 
 
 def _page(entries: list[Entry], machine: dict[str, float], rounds: int, core: int | None) -> str:
-    count, moved = operations(BATCH, DIM), bytes_moved(BATCH, DIM)
-    floor = max(count / machine["operations"], moved / machine["bytes"])
+    work, moved = operations(BATCH, DIM), bytes_moved(BATCH, DIM)
+    floor = max(work / machine["operations"], moved / machine["bytes"])
     head = ("members", "qdbench, µs", "evosax, µs", "evosax / qdbench", "qdbench / floor", "compile, s")
     rows = []
     for members in MEMBERS:
@@ -150,10 +144,10 @@ def _page(entries: list[Entry], machine: dict[str, float], rounds: int, core: in
             f"The learned GA on the sphere, {DIM} parameters, {BATCH} parents and children, {GENERATIONS} generations, "
             f"{TASKS} tasks one after another, the members of the meta-population side by side, with random numbers "
             "that they share. A figure is the time of one member, task and generation: median (minimum–maximum) of "
-            f"{report.count(rounds, 'round')}, each in a fresh process. evosax's learned GA has its own, larger "
+            f"{count(rounds, 'round')}, each in a fresh process. evosax's learned GA has its own, larger "
             "operators (it samples parents by attention, too), under `vmap` over its parameters.\n",
             report.markdown_table(head, rows),
-            f"The floor is {report.number(floor)} µs: {count:,} operations (multiply-adds, comparisons; an exponential "
+            f"The floor is {report.number(floor)} µs: {work:,} operations (multiply-adds, comparisons; an exponential "
             f"counts as ten) at this machine's {machine['operations']:,.0f} a microsecond, or {moved:,} bytes at its "
             f"{machine['bytes']:,.0f} a microsecond, whichever takes longer. A meta-generation of 512 members and 256 "
             f"tasks of {GENERATIONS} generations, the paper's, has {512 * 256 * GENERATIONS:,} of them.\n",

@@ -10,7 +10,9 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from qdbench.harness.cores import available_cores
 
 _ROOT = Path(__file__).resolve().parent.parent
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -22,9 +24,26 @@ class MeasurementError(RuntimeError):
     """A child process failed or took too long."""
 
 
-def available_cores() -> list[int]:
-    """The cores that this process may use; empty where the operating system does not say."""
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+class Attempt(NamedTuple):
+    """What came of a measurement: its result, or why there is none, and the load of the machine before it."""
+
+    load: float
+    result: dict[str, Any] | None
+    error: str = ""
+
+
+def pinnable_cores() -> list[int]:
+    """The cores that a process may be pinned to; none where the operating system cannot do that."""
+    return available_cores() if hasattr(os, "sched_setaffinity") else []
+
+
+def attempt(what: str, arguments: Mapping[str, Any], core: int | None, timeout: float) -> Attempt:
+    """Does what :func:`measure` does, but does not raise where that fails."""
+    load = _load_average()
+    try:
+        return Attempt(load, measure(what, arguments, core, timeout))
+    except MeasurementError as error:
+        return Attempt(load, None, str(error))
 
 
 def measure(what: str, arguments: Mapping[str, Any], core: int | None, timeout: float) -> dict[str, Any]:
@@ -64,6 +83,11 @@ def measure(what: str, arguments: Mapping[str, Any], core: int | None, timeout: 
         raise MeasurementError(f"{what} failed (exit status {child.returncode}):\n{errors.strip()[-2000:]}")
     result: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
     return result
+
+
+def _load_average() -> float:
+    """The load of the last minute (NaN where there is none): above 1, something else was running."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
 
 
 def _environment() -> dict[str, str]:

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 PEER_ALGORITHMS = {"cma-mega": "CMA-MEGA", "map-elites-line": "MAP-Elites (line)", "cma-me": "CMA-ME"}
 """The algorithms that are compared, by qdbench's id."""
+
+
+class Contestant(NamedTuple):
+    """A package at a precision."""
+
+    package: str
+    precision: str
+
+    @property
+    def label(self) -> str:
+        """The name in tables."""
+        return f"{self.package} ({self.precision})"
 
 
 @dataclasses.dataclass(frozen=True)

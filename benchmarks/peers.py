@@ -10,24 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks import report
-from benchmarks.display import console, steps
-from benchmarks.launch import MeasurementError, measure
-from benchmarks.measurement import PEER_ALGORITHMS, Setting, Timing
+from benchmarks.display import steps
+from benchmarks.launch import attempt
+from benchmarks.measurement import PEER_ALGORITHMS, Contestant, Setting, Timing
 
 _QDAX_ALGORITHMS = ("cma-mega", "map-elites-line")
 _TIMEOUT = 3600.0
-
-
-class Contestant(NamedTuple):
-    """A package at a precision."""
-
-    package: str
-    precision: str
-
-    @property
-    def label(self) -> str:
-        """The name in tables."""
-        return f"{self.package} ({self.precision})"
 
 
 REFERENCE = Contestant("qdbench", "float32")
@@ -61,10 +49,8 @@ def run(out: Path, iterations: int, rounds: int, core: int | None) -> bool:
             name = f"{PEER_ALGORITHMS[algorithm]}, round {turn}, {contestant.label}"
             progress.begin(name)
             setting = Setting(algorithm, iterations=iterations, precision=contestant.precision)
-            load = report.load_average()
-            try:
-                result = measure(contestant.package, dataclasses.asdict(setting), core, _TIMEOUT)
-            except MeasurementError as error:
+            load, result, error = attempt(contestant.package, dataclasses.asdict(setting), core, _TIMEOUT)
+            if result is None:
                 failures += 1
                 progress.end(f"[red]failed[/red] {name}: {error}")
                 continue
@@ -72,10 +58,7 @@ def run(out: Path, iterations: int, rounds: int, core: int | None) -> bool:
             runs.append(Run(turn, algorithm, contestant, load, timing))
             progress.end(f"{name}: {timing.run_seconds:.2f} s, compilation {timing.compile_seconds:.1f} s")
     if runs:
-        out.mkdir(parents=True, exist_ok=True)
-        report.write_csv(out / "peers.csv", [_record(entry) for entry in runs])
-        (out / "peers.md").write_text(_page(runs, iterations, rounds, core))
-        console.print(f"wrote {out / 'peers.csv'} and {out / 'peers.md'}", highlight=False)
+        report.write(out, "peers", [_record(entry) for entry in runs], _page(runs, iterations, rounds, core))
     return failures == 0
 
 

@@ -61,14 +61,10 @@ def run(out: Path, rounds: int, seconds: float, core: int | None) -> bool:
     machine = _machine(times)
     lines = _lines(times, machine)
     accounts = {algorithm: _account(algorithm, lines, result["iterations"]) for algorithm in PEER_ALGORITHMS}
-    out.mkdir(parents=True, exist_ok=True)
     shown = [*lines.values(), *accounts.values()]
-    report.write_csv(out / "profile.csv", [_record(line) for line in shown])
-    page = _page(machine, lines, accounts, core)
-    (out / "profile.md").write_text(page)
     for line in shown:
         console.print(f"{line.name}: {line.microseconds:.2f} µs (floor {line.floor:.2f})", highlight=False)
-    console.print(f"wrote {out / 'profile.csv'} and {out / 'profile.md'}", highlight=False)
+    report.write(out, "profile", [_record(line) for line in shown], _page(machine, lines, accounts, core))
     return True
 
 

@@ -12,7 +12,18 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.display import console
+
 _PACKAGES = ("qdbench", "jax", "jaxlib", "numpy", "ribs", "numba", "qdax")
+
+
+def write(out: Path, name: str, rows: Sequence[dict[str, Any]], page: str) -> None:
+    """Writes ``NAME.csv`` and ``NAME.md`` into a folder that is made if needed, and says so."""
+    out.mkdir(parents=True, exist_ok=True)
+    table, text = out / f"{name}.csv", out / f"{name}.md"
+    write_csv(table, rows)
+    text.write_text(page)
+    console.print(f"wrote {table} and {text}", highlight=False)
 
 
 def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -47,11 +58,6 @@ def number(value: float) -> str:
     return f"{value:.3g}" if value >= 0.001 else "0"
 
 
-def count(amount: int, noun: str) -> str:
-    """``1 round``, ``3 rounds``."""
-    return f"{amount} {noun}" + ("" if amount == 1 else "s")
-
-
 def spread(median: float, low: float, high: float) -> str:
     """``median (low - high)``, or the median alone where there is one value."""
     if low == high:
@@ -62,11 +68,6 @@ def spread(median: float, low: float, high: float) -> str:
 def summary(values: Sequence[float]) -> str:
     """Median with minimum and maximum."""
     return spread(statistics.median(values), min(values), max(values))
-
-
-def load_average() -> float:
-    """The load of the last minute (NaN where there is none): above 1, something else was running."""
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
 
 
 def _version(name: str) -> str | None:

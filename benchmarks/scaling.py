@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks import report
 from benchmarks.display import console, steps
-from benchmarks.launch import MeasurementError, measure
+from benchmarks.launch import attempt
 from benchmarks.measurement import PEER_ALGORITHMS, Setting
 
 AXES: dict[str, tuple[int, ...]] = {"dim": (100, 1000, 10_000), "batch": (36, 144, 576), "side": (50, 100, 300)}
@@ -43,10 +43,8 @@ def run(out: Path, rounds: int, seconds: float, most: int, core: int | None, tim
                 "seconds": seconds,
                 "most": most,
             }
-            load = report.load_average()
-            try:
-                cost = measure("cost", arguments, core, timeout)
-            except MeasurementError as error:
+            load, cost, error = attempt("cost", arguments, core, timeout)
+            if cost is None:
                 failures += 1
                 progress.end(f"[red]failed[/red] {name}: {error}")
                 continue

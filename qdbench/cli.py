@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -16,6 +13,7 @@ from qdbench.interop.cli import export_app
 from qdbench.leaderboard.tuned.cli import tuned_board
 from qdbench.metabbo.cli import meta_train
 from qdbench.metabbo.report_cli import report_app
+from qdbench.terminal import console, errors, exit_from_check, friendly_errors
 
 app = typer.Typer(
     name="qdbench",
@@ -33,9 +31,6 @@ app.add_typer(export_app, name="export")
 board_app.command("tuned")(tuned_board)
 app.command("meta-train")(meta_train)
 app.add_typer(report_app, name="meta-report")
-
-console = Console()
-errors = Console(stderr=True)
 
 
 @list_app.command("tasks")
@@ -104,7 +99,7 @@ def run(
     from qdbench.harness.store import StoreError
     from qdbench.harness.suite import load_suite
 
-    with _friendly_errors():
+    with friendly_errors():
         chosen = load_suite(suite) if suite else None
         tasks: list[tuple[str, dict[str, Any]]] = [(id, {}) for id in task or ()]
         optimizers: list[tuple[str, dict[str, Any]]] = [(id, {}) for id in optimizer or ()]
@@ -124,7 +119,7 @@ def run(
         try:
             failures = run_with_progress(planned, out, executor, console)
         except StoreError as error:
-            errors.print(f"[red]{error}[/red]\nFinished trials are kept; the same command resumes.")
+            errors.print(f"[red]{escape(str(error))}[/red]\nFinished trials are kept; the same command resumes.")
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             errors.print("[yellow]Interrupted.[/yellow] Finished trials are kept; the same command resumes.")
@@ -162,7 +157,7 @@ def tune(
     from qdbench.harness.suite import load_suite
     from qdbench.harness.tune import tune as try_grid
 
-    with _friendly_errors():
+    with friendly_errors():
         _check_names([], [optimizer])
         chosen = load_suite(suite)
         tasks = [
@@ -205,16 +200,13 @@ def build_board(
     from qdbench.leaderboard.build import check as differing
     from qdbench.leaderboard.render import terminal_table
 
-    with _friendly_errors():
+    with friendly_errors():
         if check:
-            changed = differing(results, out, title)
-            for path in changed:
-                errors.print(f"[red]{path} is not what the results give[/red]")
-            raise typer.Exit(1 if changed else 0)
+            exit_from_check(differing(results, out, title), "results")
         built = build(results, out, title)
     console.print(terminal_table(built.board))
     for problem in built.board.results.problems:
-        errors.print(f"[yellow]{problem.kind}[/yellow] {problem.file}: {problem.reason}", highlight=False)
+        errors.print(f"[yellow]{problem.kind}[/yellow] {escape(f'{problem.file}: {problem.reason}')}", highlight=False)
     console.print(f"HTML page: [b]{(out / 'index.html').resolve()}[/b]", soft_wrap=True, highlight=False)
 
 
@@ -234,10 +226,10 @@ def compact_results(
     """
     from qdbench.leaderboard.build import compact
 
-    with _friendly_errors():
+    with friendly_errors():
         problems = compact(results, out, packed=pack)
     for problem in problems:
-        errors.print(f"[yellow]not copied[/yellow] {problem.file}: {problem.reason}", highlight=False)
+        errors.print(f"[yellow]not copied[/yellow] {escape(f'{problem.file}: {problem.reason}')}", highlight=False)
     console.print(f"compact copy in {out}", highlight=False)
 
 
@@ -248,7 +240,7 @@ def verify(
     """Evaluate every elite of the stored archives again and compare with what is stored."""
     from qdbench.harness.verify import verify_archives
 
-    with _friendly_errors():
+    with friendly_errors():
         reports = verify_archives(results)
         if not reports:
             raise ValueError(f"no archive in {results} holds solutions: run the trials with --keep-solutions")
@@ -309,18 +301,6 @@ def _fraction(shard: str) -> tuple[int, int]:
     if not (index.isdecimal() and count.isdecimal()):
         raise ValueError(f"--shard is k/n, such as 1/4, but it is {shard!r}")
     return int(index), int(count)
-
-
-@contextlib.contextmanager
-def _friendly_errors() -> Iterator[None]:
-    """Prints errors that say what to do, without a traceback, and exits with 2."""
-    try:
-        yield
-    except (KeyError, ValueError, TypeError, ImportError, FileNotFoundError, RuntimeError) as error:
-        if isinstance(error, typer.Exit | typer.Abort):
-            raise
-        errors.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True, highlight=False)
-        raise typer.Exit(2) from None
 
 
 if __name__ == "__main__":

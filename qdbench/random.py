@@ -1,4 +1,4 @@
-"""Random numbers: seeds from names, and normal deviates as fast as a CPU can make them."""
+"""Random numbers: seeds from names, and deviates as fast as a CPU can make them."""
 
 from __future__ import annotations
 
@@ -55,6 +55,18 @@ def uniform(key: Key[Array, ""], shape: tuple[int, ...], dtype: str = "float32")
         return _unit64(*threefry2x32(data, count)).reshape(shape)
     words = jnp.concatenate(threefry2x32(data, -(-count // 2)))[:count]
     return _unit(words).reshape(shape)
+
+
+def gumbel(key: Key[Array, ""], shape: tuple[int, ...], dtype: str = "float32") -> Float[Array, ...]:
+    """Independent standard Gumbel numbers, ``-log(-log u)`` with u at the middles of the cells of a grid on (0, 1).
+
+    The smallest is -2.8 in float32 and -3.6 in float64, the largest 16.6 and 36.7.
+    """
+    half_step = 2.0**-24 if dtype == "float32" else 2.0**-53
+    # JAX's own logarithm inside, as ours has not enough digits near 1.
+    # Materialized, because what is mapped over with one key would compute it anew for each.
+    (noise,) = materialize(-log(-jnp.log(uniform(key, shape, dtype) + np.asarray(half_step, dtype))))
+    return noise
 
 
 def normal(key: Key[Array, ""], shape: tuple[int, ...], dtype: str = "float32") -> Float[Array, ...]:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from qdbench.random import add_normal, derive, integers, key_from_names, normal, threefry2x32, uniform
+from qdbench.random import add_normal, derive, gumbel, integers, key_from_names, normal, threefry2x32, uniform
 
 COUNT = 1_000_000
 
@@ -187,3 +187,26 @@ def test_uniform_numbers_are_uniform_and_below_one(dtype: str) -> None:
     assert drawn.max() < 1
     assert len(np.unique(drawn)) > 0.99 * drawn.size
     assert stats.kstest(drawn.ravel().astype(float), "uniform").pvalue > 1e-3
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gumbel_numbers_are_gumbel(dtype: str) -> None:
+    key = key_from_names("gumbel")
+    with jax.enable_x64(dtype == "float64"):
+        drawn = np.asarray(jax.jit(gumbel, static_argnums=(1, 2))(key, (101, 999), dtype)).astype(float)
+        middles = np.asarray(uniform(key, (101, 999), dtype), float) + (2.0**-24 if dtype == "float32" else 2.0**-53)
+    np.testing.assert_allclose(drawn, -np.log(-np.log(middles)), rtol=1e-5, atol=1e-6)
+    assert stats.kstest(drawn.ravel(), "gumbel_r").pvalue > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bits", "extremes"), [("float32", 23, (-2.812, 16.636)), ("float64", 52, (-3.604, 36.737))]
+)
+def test_extreme_gumbel_numbers(
+    dtype: str, bits: int, extremes: tuple[float, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At both ends of the grid of uniform numbers."""
+    ends = np.array([0, 1 - 2.0**-bits])
+    monkeypatch.setattr("qdbench.random.uniform", lambda key, shape, dtype: jnp.asarray(ends, dtype))
+    with jax.enable_x64(dtype == "float64"):
+        np.testing.assert_allclose(gumbel(jax.random.key(0), (2,), dtype), extremes, atol=1e-3)

@@ -84,6 +84,39 @@ class Attention(eqx.Module):
         return augmented.reshape(augmented.shape[0], self.heads, -1).swapaxes(0, 1)
 
 
+class ScalarForms(eqx.Module):
+    """What attention and a linear map to one number compute with: bilinear forms, the heads' vectors, a constant."""
+
+    scores: Float[Array, "heads inputs inputs"]
+    values: Float[Array, "heads features"]
+    constant: Float[Array, ""]
+
+
+def scalar_forms(attention: Attention, output: Linear) -> ScalarForms:
+    """The forms of attention followed by a linear map with one output."""
+    values, constant = attention.values(output.weight)
+    constant = constant[0] if output.bias is None else constant[0] + output.bias[0]
+    return ScalarForms(attention.scores(), values[:, :, 0], constant)
+
+
+def scalars(
+    forms: ScalarForms, features: Features, present: Bool[Array, " count"] | None = None
+) -> Float[Array, " count"]:
+    """The number of every individual, by its attention to all of them.
+
+    Args:
+        forms: From :func:`scalar_forms`.
+        features: Of queries and keys.
+        present: To whom they attend; None: to all.
+    """
+    features = inputs(features)
+    total = jnp.broadcast_to(forms.constant, features[0].shape)
+    for form, vector in zip(forms.scores, forms.values, strict=True):
+        (mean,) = softmax_means(pairs(form, features, features), [weighted(features, vector)], present)
+        total = total + mean
+    return total
+
+
 def product(left: Float[Array, "*rows inner"], right: Float[Array, "*columns"]) -> Float[Array, "*shape"]:
     """The product of small matrices in full precision."""
     return jnp.matmul(left, right, precision=lax.Precision.HIGHEST)

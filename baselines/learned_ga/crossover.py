@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from baselines.learned_ga import attention, features
-from baselines.learned_ga.attention import Attention, Linear
-
-
-class Forms(eqx.Module):
-    """The bilinear forms that the operator computes with, the heads' value vectors, and a constant."""
-
-    scores: Float[Array, "heads inputs inputs"]
-    values: Float[Array, "heads features"]
-    constant: Float[Array, ""]
+from baselines.learned_ga.attention import Attention, Linear, ScalarForms
 
 
 class CrossOver(eqx.Module):
@@ -37,15 +28,13 @@ class CrossOver(eqx.Module):
     attention: Attention
     output: Linear
 
-    def forms(self) -> Forms:
-        """The bilinear forms of the features, and the heads' value vectors."""
-        values, constant = self.attention.values(self.output.weight)
-        constant = constant[0] if self.output.bias is None else constant[0] + self.output.bias[0]
-        return Forms(self.attention.scores(), values[:, :, 0], constant)
+    def forms(self) -> ScalarForms:
+        """What the operator computes with."""
+        return attention.scalar_forms(self.attention, self.output)
 
 
 def change(
-    forms: Forms, fitness: features.Features, solutions: Float[Array, "children dim"], best: Int[Array, ""]
+    forms: ScalarForms, fitness: features.Features, solutions: Float[Array, "children dim"], best: Int[Array, ""]
 ) -> Float[Array, "children dim"]:
     """What is added to the sampled parents.
 
@@ -57,14 +46,7 @@ def change(
     """
 
     def of_column(column: Float[Array, " children"]) -> Float[Array, " children"]:
-        inputs = attention.inputs([*fitness, *features.diversity(column, column[best])])
-        total = jnp.broadcast_to(forms.constant, column.shape)
-        for form, vector in zip(forms.scores, forms.values, strict=True):
-            (mean,) = attention.softmax_means(
-                attention.pairs(form, inputs, inputs), [attention.weighted(inputs, vector)]
-            )
-            total = total + mean
-        return total
+        return attention.scalars(forms, [*fitness, *features.diversity(column, column[best])])
 
     return jax.vmap(of_column, in_axes=1, out_axes=1)(solutions)
 

@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from baselines import ranking
 from baselines.genetic.population import Population, elites, empty, limited, rows, settings, survivors, take
 from baselines.learned_ga import crossover, features, mutation, sampling, selection
-from baselines.learned_ga.attention import HEADS, WIDTH
+from baselines.learned_ga.attention import HEADS, WIDTH, ScalarForms
 from baselines.random_search import sample_start
 from qdbench.protocols import Batch, Evaluation, Optimizer
 from qdbench.random import derive, integers, normal
@@ -41,9 +41,9 @@ class Forms(eqx.Module):
     """The operators as what they compute with."""
 
     selection: selection.Forms | None
-    mutation: mutation.Forms | None
-    sampling: sampling.Forms | None
-    crossover: crossover.Forms | None
+    mutation: ScalarForms | None
+    sampling: ScalarForms | None
+    crossover: ScalarForms | None
 
 
 class State(eqx.Module):

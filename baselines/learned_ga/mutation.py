@@ -7,16 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from baselines.learned_ga import attention
-from baselines.learned_ga.attention import Attention, Linear
+from baselines.learned_ga.attention import Attention, Linear, ScalarForms
 from baselines.learned_ga.features import FITNESS, RATE, Features
-
-
-class Forms(eqx.Module):
-    """The bilinear forms that the operator computes with, the heads' value vectors, and a constant."""
-
-    scores: Float[Array, "heads inputs inputs"]
-    values: Float[Array, "heads features"]
-    constant: Float[Array, ""]
 
 
 class Adaptation(eqx.Module):
@@ -34,22 +26,14 @@ class Adaptation(eqx.Module):
     attention: Attention
     output: Linear
 
-    def forms(self) -> Forms:
-        """The bilinear forms of the features, and the heads' value vectors."""
-        values, constant = self.attention.values(self.output.weight)
-        constant = constant[0] if self.output.bias is None else constant[0] + self.output.bias[0]
-        return Forms(self.attention.scores(), values[:, :, 0], constant)
+    def forms(self) -> ScalarForms:
+        """What the operator computes with."""
+        return attention.scalar_forms(self.attention, self.output)
 
 
-def factors(forms: Forms, features: Features) -> Float[Array, " children"]:
+def factors(forms: ScalarForms, features: Features) -> Float[Array, " children"]:
     """The factor of every child's mutation rate, between e^-10 and e^10."""
-    features = attention.inputs(features)
-    exponent = forms.constant
-    for form, vector in zip(forms.scores, forms.values, strict=True):
-        value = attention.weighted(features, vector)
-        (mean,) = attention.softmax_means(attention.pairs(form, features, features), [value])
-        exponent = exponent + mean
-    return jnp.exp(jnp.clip(0.5 * exponent, -10, 10))
+    return jnp.exp(jnp.clip(0.5 * attention.scalars(forms, features), -10, 10))
 
 
 def zeros(

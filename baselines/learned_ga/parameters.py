@@ -9,7 +9,7 @@ import jax
 
 from baselines.learned_ga.attention import HEADS, WIDTH
 from baselines.learned_ga.lga import Operators, zero_operators
-from qdbench.metabbo import inner
+from qdbench.leaves import named_leaves
 from qdbench.metabbo.parameters import ParameterError, load
 
 FACTORY = "baselines.learned_ga.lga:make_zero"
@@ -44,7 +44,7 @@ def load_operators(path: Path) -> Operators:
         template = zero_operators(names.split(), width, heads, bias)
     except ValueError as error:
         raise ParameterError(f"{path}: there are no such operators: {error}") from error
-    expected = dict(zip(inner.names_of(template), jax.tree.leaves(template), strict=True))
+    expected = named_leaves(template)
     found = {name.removeprefix(_PREFIX): array for name, array in evolved.arrays.items()}
     if expected.keys() != found.keys():
         raise ParameterError(f"{path}: header and arrays disagree about {min(expected.keys() ^ found.keys())!r}")

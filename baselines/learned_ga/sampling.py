@@ -6,20 +6,11 @@ from collections.abc import Sequence
 
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from baselines.learned_ga import attention
-from baselines.learned_ga.attention import Attention
+from baselines.learned_ga import attention, categorical
+from baselines.learned_ga.attention import Attention, Linear, ScalarForms
 from baselines.learned_ga.features import FITNESS
-from baselines.learned_ga.selection import gumbel
-
-
-class Forms(eqx.Module):
-    """The bilinear forms that the operator computes with, and the heads' value vectors."""
-
-    scores: Float[Array, "heads inputs inputs"]
-    values: Float[Array, "heads features"]
 
 
 class Sampling(eqx.Module):
@@ -35,29 +26,25 @@ class Sampling(eqx.Module):
 
     attention: Attention
 
-    def forms(self) -> Forms:
-        """The bilinear forms of the features, and the heads' value vectors (a constant changes no probability)."""
+    def forms(self) -> ScalarForms:
+        """What the operator computes with."""
         weight = self.attention.value.weight
-        values, _ = self.attention.values(jnp.ones((weight.shape[1], 1), weight.dtype))
-        return Forms(self.attention.scores(), values[:, :, 0])
+        added = Linear(jnp.ones((weight.shape[1], 1), weight.dtype), None)
+        forms = attention.scalar_forms(self.attention, added)
+        # A constant changes no probability.
+        return eqx.tree_at(lambda made: made.constant, forms, jnp.zeros_like(forms.constant))
 
 
 def logits(
-    forms: Forms, features: Sequence[Float[Array, " parents"]], present: Bool[Array, " parents"]
+    forms: ScalarForms, features: Sequence[Float[Array, " parents"]], present: Bool[Array, " parents"]
 ) -> Float[Array, " parents"]:
     """The logarithm of every parent's probability but for a constant; minus infinity for those that are not there."""
-    features = attention.inputs(features)
-    total = jnp.zeros_like(features[0])
-    for form, vector in zip(forms.scores, forms.values, strict=True):
-        value = attention.weighted(features, vector)
-        (mean,) = attention.softmax_means(attention.pairs(form, features, features), [value], present)
-        total = total + mean
-    return jnp.where(present, total, -jnp.inf)
+    return jnp.where(present, attention.scalars(forms, features, present), -jnp.inf)
 
 
 def sample(
     key: Key[Array, ""],
-    forms: Forms,
+    forms: ScalarForms,
     features: Sequence[Float[Array, " parents"]],
     present: Bool[Array, " parents"],
     count: int,
@@ -72,9 +59,7 @@ def sample(
         count: Number of children.
     """
     values = logits(forms, features, present)
-    noisy = values[:, None] + gumbel(key, (values.shape[0], count), str(values.dtype))
-    indices = np.arange(values.shape[0], dtype=np.int32)[:, None]
-    return jnp.where(noisy == noisy.max(axis=0), indices, 0).max(axis=0)
+    return categorical.sample(key, jnp.broadcast_to(values[:, None], (values.shape[0], count)))
 
 
 def zeros(

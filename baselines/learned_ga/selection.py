@@ -9,11 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from baselines.learned_ga import attention
+from baselines.learned_ga import attention, categorical
 from baselines.learned_ga.attention import Attention, Linear
 from baselines.learned_ga.features import FITNESS
-from qdbench.numerics import log, materialize
-from qdbench.random import uniform
 
 
 class Forms(eqx.Module):
@@ -90,8 +88,6 @@ def sample(
 ) -> Int[Array, " parents"]:
     """For every parent the index of the child that replaces it, or the number of children if it stays.
 
-    A row's categorical distribution is sampled by the largest of its logits and Gumbel noise.
-
     Args:
         key: Source of randomness.
         forms: The operator's.
@@ -99,22 +95,8 @@ def sample(
         parents: Fitness features.
         allowed: Whether a child may replace anyone.
     """
-    values = logits(forms, children, parents)
-    count = allowed.shape[0]
-    noisy = values + gumbel(key, values.shape, str(values.dtype))
-    noisy = jnp.where(jnp.append(allowed, jnp.ones(1, bool))[:, None], noisy, -jnp.inf)
-    choices = np.arange(count + 1, dtype=np.int32)[:, None]
-    # Comparing with the maximum, because a search for its place is slow; the larger index leads among equals.
-    return jnp.where(noisy == noisy.max(axis=0), choices, 0).max(axis=0)
-
-
-def gumbel(key: Key[Array, ""], shape: tuple[int, ...], dtype: str) -> Float[Array, "*shape"]:
-    """Standard Gumbel deviates, ``-log(-log u)`` with u at the middles of a grid in (0, 1)."""
-    half_step = 2.0**-24 if dtype == "float32" else 2.0**-53
-    # JAX's own logarithm inside, as ours has not enough digits near 1.
-    # Materialized, because members of a meta-population share it: it would be computed anew for each.
-    (noise,) = materialize(-log(-jnp.log(uniform(key, shape, dtype) + np.asarray(half_step, dtype))))
-    return noise
+    possible = jnp.append(allowed, jnp.ones(1, bool))[:, None]
+    return categorical.sample(key, jnp.where(possible, logits(forms, children, parents), -jnp.inf))
 
 
 def zeros(

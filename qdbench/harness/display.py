@@ -7,24 +7,30 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from qdbench.harness.experiment import Executor, Job, run_all
+
+
+def counting(things: str, console: Console) -> Progress:
+    """A progress bar that counts things that are done, with a description of the last one at its end."""
+    return Progress(
+        TextColumn(things),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+        console=console,
+    )
 
 
 def run_with_progress(jobs: Sequence[Job], directory: Path, executor: Executor, console: Console) -> int:
     """Runs the jobs with a progress bar; returns the number of failures, which are printed as they happen."""
     counts = {"finished": 0, "stored": 0, "failed": 0}
     began = time.perf_counter()
-    columns = (
-        TextColumn("trials"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns, console=console) as progress:
+    with counting("trials", console) as progress:
         bar = progress.add_task("starting (the first trial of a kind compiles its program)", total=len(jobs))
         for finished in run_all(jobs, directory, executor):
             counts[finished.status] += 1
@@ -37,7 +43,9 @@ def run_with_progress(jobs: Sequence[Job], directory: Path, executor: Executor, 
             elif finished.status == "stored":
                 note += ": stored already"
             else:
-                progress.console.print(f"[red]failed[/red] {note}: {finished.error}", soft_wrap=True, highlight=False)
+                progress.console.print(
+                    f"[red]failed[/red] {escape(f'{note}: {finished.error}')}", soft_wrap=True, highlight=False
+                )
             progress.update(bar, advance=1, description=note)
         progress.update(bar, description="done")
     seconds = time.perf_counter() - began

@@ -10,17 +10,16 @@ import contextlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from qdbench.harness import targets
+from qdbench.harness import targets, tensors
 from qdbench.harness.result import TRACE_COLUMNS, FinalArchive, TrialConfig, TrialRecord, TrialResult, canonical
 
 SUFFIX = ".safetensors"
@@ -56,18 +55,18 @@ def save_result(directory: Path, result: TrialResult) -> Path:
     Raises:
         StoreError: If the folder cannot be written or the disk is full; nothing half-written stays.
     """
-    tensors = {f"trace/{name}": result.trace[name].to_numpy(np.float64) for name in TRACE_COLUMNS}
+    arrays = {f"trace/{name}": result.trace[name].to_numpy(np.float64) for name in TRACE_COLUMNS}
     archive = result.archive
     if archive is not None:
-        tensors["archive/cells"] = archive.cells
-        tensors["archive/objective"] = archive.objective
-        tensors["archive/measures"] = archive.measures
+        arrays["archive/cells"] = archive.cells
+        arrays["archive/objective"] = archive.objective
+        arrays["archive/measures"] = archive.measures
         if archive.solutions is not None:
-            tensors["archive/solutions"] = archive.solutions
+            arrays["archive/solutions"] = archive.solutions
     if result.targets is not None:
-        tensors["targets/evaluations"] = result.targets["evaluations"].to_numpy(np.int64)
-        tensors["targets/precision"] = result.targets["precision"].to_numpy(np.float64)
-    contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+        arrays["targets/evaluations"] = result.targets["evaluations"].to_numpy(np.int64)
+        arrays["targets/precision"] = result.targets["precision"].to_numpy(np.float64)
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     path = path_of(directory, result.record.config)
     write_atomically(path, save(contiguous, metadata={"qdbench": canonical(result.record)}))
     _failure_path(path).unlink(missing_ok=True)
@@ -116,9 +115,9 @@ def load(path: Path) -> TrialResult:
 def _open(path: Path) -> Iterator[Any]:
     """A safetensors file; what is wrong with it, or with what is read from it, is raised as StoreError."""
     try:
-        with safe_open(path, framework="numpy") as file:
+        with tensors.opened(path) as file:
             yield file
-    except (OSError, SafetensorError, ValidationError, ValueError) as error:
+    except (OSError, ValidationError, ValueError) as error:
         raise StoreError(f"{path} cannot be read as a result: {error}") from error
 
 
@@ -174,6 +173,17 @@ def write_atomically(path: Path, content: bytes) -> None:
         if not isinstance(error, OSError):
             raise
         raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
+    """Writes files into a folder, each whole or not at all, and returns their paths.
+
+    Raises:
+        StoreError: If one cannot be written.
+    """
+    for name, content in files.items():
+        write_atomically(folder / name, content)
+    return [folder / name for name in files]
 
 
 def _failure_path(path: Path) -> Path:

@@ -32,7 +32,7 @@ from __future__ import annotations
 import itertools
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ def _values(name: str, choices: Any) -> Any:
     return tuple(range(first, last + 1))
 
 
-def combinations(fixed: Mapping[str, Any], grid: Mapping[str, tuple[Any, ...]]) -> list[dict[str, Any]]:
+def combinations(fixed: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     """All combinations of a grid, each with what is fixed; the last name varies fastest."""
     return [{**fixed, **dict(zip(grid, values, strict=True))} for values in itertools.product(*grid.values())]
 

@@ -22,6 +22,7 @@ from qdbench.harness.fingerprint import fingerprint
 from qdbench.harness.plugins import load_optimizer
 from qdbench.harness.provenance import provenance
 from qdbench.harness.result import FinalArchive, TrialConfig, TrialRecord, TrialResult
+from qdbench.leaves import named_leaves
 from qdbench.protocols import HostOptimizer, HostTask, Optimizer, Task, precision_of
 from qdbench.random import key_from_names
 from qdbench.registry import OPTIMIZERS
@@ -226,8 +227,7 @@ def _settings(optimizer: Optimizer) -> dict[str, Any]:
         for field in dataclasses.fields(optimizer)
         if _is_digest(field)
     }
-    for path, leaf in jax.tree_util.tree_flatten_with_path(optimizer)[0]:
-        name = ".".join(str(getattr(part, "name", getattr(part, "idx", part))) for part in path)
+    for name, leaf in named_leaves(optimizer).items():
         array = np.asarray(leaf)
         if (owner := name.partition(".")[0]) in whole:
             # In one precision, so that the same parameters have the same digest on every task.

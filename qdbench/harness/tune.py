@@ -33,6 +33,9 @@ from qdbench.protocols import Optimizer, Task, precision_of
 from qdbench.registry import OPTIMIZERS
 from qdbench.spec import JsonScalar
 
+FILE = "tune.json"
+"""The name of the file that :func:`to_json` makes."""
+
 PAPER_GRID = {"elite_ratio": (0.0, 0.15, 0.25, 0.35, 0.5, 1.0), "sigma": (0.1, 0.25, 0.5, 0.75, 1.0)}
 """The grid of Lange et al. (2023); of it, what an optimizer has."""
 
@@ -100,7 +103,7 @@ class Tuned:
 
 def cells(grid: Grid) -> list[dict[str, Any]]:
     """All combinations, the last name varying fastest."""
-    return combinations({}, {name: tuple(values) for name, values in grid.items()})
+    return combinations({}, grid)
 
 
 def default_grid(optimizer: str) -> dict[str, tuple[Any, ...]]:

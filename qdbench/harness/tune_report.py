@@ -12,7 +12,7 @@ from rich.table import Table
 
 from qdbench.harness import store
 from qdbench.harness.provenance import provenance
-from qdbench.harness.tune import RULE, Tuned, to_json
+from qdbench.harness.tune import FILE, RULE, Tuned, to_json
 
 
 def write(tuned: Tuned, suite: str, out: Path) -> list[Path]:
@@ -22,14 +22,12 @@ def write(tuned: Tuned, suite: str, out: Path) -> list[Path]:
         StoreError: If a file cannot be written.
     """
     files = {
-        "tune.json": to_json(tuned, suite, provenance("as the tasks", "batched")).encode(),
+        FILE: to_json(tuned, suite, provenance("as the tasks", "batched")).encode(),
         "trials.csv": tuned.table.to_csv(index=False).encode(),
         "tune.md": markdown(tuned, suite).encode(),
         "tune.png": heat_map(tuned),
     }
-    for name, content in files.items():
-        store.write_atomically(out / name, content)
-    return [out / name for name in files]
+    return store.write_files(out, files)
 
 
 def summary(tuned: Tuned) -> Table:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from qdbench.terminal import friendly_errors
+
 export_app = typer.Typer(help="Write results in the formats of other tools.", no_args_is_help=True)
 
 
@@ -21,13 +23,9 @@ def export_coco(
     out: Annotated[Path, typer.Option(help="Folder that gets one folder an optimizer.")],
 ) -> None:
     """Write BBOB results in COCO's data format, one folder an optimizer: python -m cocopp OUT/* reads them."""
-    from qdbench.harness.store import StoreError
     from qdbench.interop.coco import export
 
-    try:
+    with friendly_errors():
         written = export(results, out)
-    except (FileNotFoundError, ValueError, StoreError) as error:
-        typer.secho(f"error: {error}", fg="red", err=True)
-        raise typer.Exit(2) from None
     for folder in written:
         typer.echo(f"{folder.folder}: {folder.trials:,} trials of {folder.optimizer}")

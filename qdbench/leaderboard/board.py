@@ -14,6 +14,7 @@ from qdbench.leaderboard import aggregate, figures, published, statistics
 from qdbench.leaderboard.aggregate import Results
 from qdbench.leaderboard.tables import Table, overall_table
 from qdbench.spec import TaskSpec
+from qdbench.wording import count, span
 
 TITLE = "qdbench leaderboard"
 _PROVENANCE = "provenance."
@@ -71,9 +72,9 @@ class Board:
         """What was run, in one sentence."""
         groups = self.summary
         return (
-            f"{_count(self.overall['optimizer'].nunique(), 'optimizer')} on {_count(len(self.specs), 'task')}, "
-            f"{_span(groups['trials'])} finished trials of each, "
-            f"{_span(groups['budget'])} evaluations a trial."
+            f"{count(self.overall['optimizer'].nunique(), 'optimizer')} on {count(len(self.specs), 'task')}, "
+            f"{span(groups['trials'].tolist())} finished trials of each, "
+            f"{span(groups['budget'].tolist())} evaluations a trial."
         )
 
 
@@ -193,12 +194,3 @@ def _file_names(tasks: list[str]) -> dict[str, str]:
         plain = re.sub(r"[^a-z0-9]+", "-", task.lower()).strip("-")
         names[task] = plain if plain not in names.values() else f"{plain}-{len(names)}"
     return names
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
-def _span(values: pd.Series) -> str:
-    low, high = int(values.min()), int(values.max())
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

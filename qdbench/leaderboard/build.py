@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 from qdbench.harness import pack, store
@@ -50,9 +51,7 @@ def build(results: Path, out: Path, title: str | None = None, save_png: bool = F
     files = _render(board)
     if save_png:
         files |= {f"figures/{plot.name}.png": figures.png_bytes(plot.figure) for plot in _plots(board)}
-    for name, content in files.items():
-        store.write_atomically(out / name, content)
-    return BuiltBoard(out, tuple(out / name for name in files), board)
+    return BuiltBoard(out, tuple(store.write_files(out, files)), board)
 
 
 def check(results: Path, out: Path, title: str | None = None) -> list[Path]:
@@ -68,7 +67,11 @@ def check(results: Path, out: Path, title: str | None = None) -> list[Path]:
     """
     if title is None:
         title = _title_of(out / MARKDOWN)
-    files = _render(_assemble(_read(results), title))
+    return differing(_render(_assemble(_read(results), title)), out)
+
+
+def differing(files: Mapping[str, bytes], out: Path) -> list[Path]:
+    """The files that have other contents in a folder, or are missing there."""
     return [out / name for name, content in files.items() if _bytes_of(out / name) != content]
 
 

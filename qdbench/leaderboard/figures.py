@@ -24,6 +24,8 @@ from qdbench.spec import Measure, TaskSpec
 
 INK, MUTED, RULE, PAPER = "#1b2431", "#5c6675", "#dde1e7", "#fffffe"
 EMPTY = "#e4e6ea"
+OKABE_ITO = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Colours that stay apart in colour-blind sight."""
 
 _DARK = {INK: "#e7eaef", MUTED: "#a3acb9", RULE: "#39414d", PAPER: "#171b21"}
 _FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif"

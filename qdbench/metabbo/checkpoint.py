@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-import safetensors
 from safetensors.numpy import save
 
 from baselines.evolution.openai_es import State
+from qdbench.harness import tensors
 from qdbench.harness.store import StoreError, write_atomically
 from qdbench.metabbo.config import MetaConfig
 
@@ -73,13 +73,12 @@ def read(folder: Path, config: MetaConfig, size: int) -> Progress | None:
     if not path.exists():
         return None
     try:
-        with safetensors.safe_open(path, framework="np") as file:
-            header = json.loads((file.metadata() or {})[_KEY])
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dictionary)
+        metadata, arrays = tensors.read(path)
+        header = json.loads(metadata[_KEY])
         generation, settings = int(header["generation"]), header["config"]
         mean, *ascent = (jnp.asarray(arrays[name]) for name in ("mean", "first", "second", "count"))
         history = arrays["seconds"], arrays["evaluated"], arrays["mean_best"]
-    except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise StoreError(f"{path} is no whole checkpoint ({error}): remove it to start again") from error
     _check_same(path, settings, config.search())
     state = State(mean, tuple(ascent))

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
-console = Console()
-errors = Console(stderr=True)
+from qdbench.harness.cores import available_cores
+from qdbench.terminal import console, errors, friendly_errors
 
 
 def meta_train(
@@ -43,24 +40,20 @@ def meta_train(
 
     [b]qdbench meta-train lga --preset cpu --set mean_decay=0.02 --set members=64 --out meta/decay[/b]
     """
-    from qdbench.harness.store import StoreError
-
     try:
-        changes = _changes(set_ or [])
-        if seed is not None:
-            changes["seed"] = seed
-        _use_devices(devices or _cores())
-        from qdbench.metabbo import config as configs
-        from qdbench.metabbo.display import run_with_progress
+        with friendly_errors():
+            changes = _changes(set_ or [])
+            if seed is not None:
+                changes["seed"] = seed
+            _use_devices(devices or len(available_cores()))
+            from qdbench.metabbo import config as configs
+            from qdbench.metabbo.display import run_with_progress
 
-        chosen = configs.load_config(config, changes) if config else configs.load_preset(optimizer, preset, changes)
-        run_with_progress(chosen, out, console)
+            chosen = configs.load_config(config, changes) if config else configs.load_preset(optimizer, preset, changes)
+            run_with_progress(chosen, out, console)
     except KeyboardInterrupt:
         errors.print("[yellow]Interrupted.[/yellow] The last checkpoint is kept; the same command resumes.")
         raise typer.Exit(130) from None
-    except (KeyError, ValueError, TypeError, ImportError, RuntimeError, StoreError) as error:
-        errors.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True, highlight=False)
-        raise typer.Exit(2) from None
 
 
 def _changes(entries: list[str]) -> dict[str, Any]:
@@ -78,10 +71,6 @@ def _changes(entries: list[str]) -> dict[str, Any]:
                 f"--set takes NAME=VALUE, such as members=64 or fitness='\"best\"', not {entry!r}: {error}"
             ) from None
     return changes
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _use_devices(count: int) -> None:

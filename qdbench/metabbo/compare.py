@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-CURVE, RECORD = "curve.csv", "record.json"
+from qdbench.metabbo.folder import CURVE, RECORD
+
 SPLITS = ("seen", "unseen")
 INTERVAL = 1.96
 """Standard errors on either side of a mean, as in lange2023lga."""

@@ -14,20 +14,20 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from qdbench.leaderboard import render
 from qdbench.leaderboard.bbob import style
+from qdbench.leaderboard.bbob.normalised import LARGEST_RATIO
 from qdbench.leaderboard.bbob.style import Mark
-from qdbench.leaderboard.figures import INK, MUTED, SETTINGS, svg_bytes
+from qdbench.leaderboard.figures import INK, MUTED, OKABE_ITO, SETTINGS, svg_bytes
 from qdbench.leaderboard.tables import MISSING, Cell, Column, Table, number, records_table, scientific
 from qdbench.metabbo import compare
 from qdbench.metabbo.compare import SPLITS, Band, CompareError, Group, TaskName
-from qdbench.metabbo.evaluation import CAP
+from qdbench.wording import count
 
 WIDTH = 10.6
 _TITLES = {
     "seen": "Tasks of the kinds that it was evolved on (seen)",
     "unseen": "Tasks of other kinds (unseen)",
 }
-# Okabe and Ito's colours, which stay apart in colour-blind sight.
-_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", INK)
+_COLORS = (*OKABE_ITO, INK)
 _DASHES = ("-", "--", ":")
 _TASKS_OF_A_SPLIT = 2
 _IN_A_ROW = 4
@@ -84,7 +84,7 @@ def curves_figure(groups: Sequence[Group]) -> Figure:
     for split in splits:
         places = groups[0].of_split(split)
         bands = {group.name: compare.band(group, places) for group in groups}
-        panels[f"{_TITLES[split]}: {_count(len(places), 'task')}"] = bands
+        panels[f"{_TITLES[split]}: {count(len(places), 'task')}"] = bands
     return _panels(groups, panels, columns=2, panel_tall=3.0, title_size=9.5)
 
 
@@ -106,9 +106,10 @@ def markdown(groups: Sequence[Group], table: pd.DataFrame) -> str:
     """
     reference = groups[0].config["evaluation"]["reference"]
     repetitions = groups[0].config["evaluation"]["repetitions"]
+    limits = f"{1 / LARGEST_RATIO:g} to {LARGEST_RATIO:g}"
     words = (
         f"The ratio is the precision that the mean of a meta-evolution reaches on a task (mean of {repetitions} "
-        f"repetitions), divided by that of {reference} and limited to {1 / CAP:g} to {CAP:g}; lower is better, and "
+        f"repetitions), divided by that of {reference} and limited to {limits}; lower is better, and "
         f"below 1 is better than {reference}. Given are the geometric mean over tasks and runs after the last "
         "meta-generation, the standard error over runs of its natural logarithm, the interval of 1.96 standard errors "
         "about it, and the number of tasks whose geometric mean over runs is below 1. Seconds are the mean over runs."
@@ -213,9 +214,5 @@ def _ratio_ticks(axes: Axes) -> None:
 
 def _band_note(groups: Sequence[Group]) -> str:
     counts = sorted({len(group.runs) for group in groups})
-    runs = _count(counts[-1], "run") if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]} runs"
+    runs = count(counts[-1], "run") if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]} runs"
     return f" (geometric mean of {runs} with 1.96 standard errors)" if counts[-1] > 1 else " (one run)"
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count} {what}" + ("" if count == 1 else "s")

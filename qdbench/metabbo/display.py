@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from qdbench.harness.display import counting
 from qdbench.harness.store import check_writable
 from qdbench.metabbo import report
 from qdbench.metabbo.config import MetaConfig
@@ -27,15 +27,7 @@ def run_with_progress(config: MetaConfig, folder: Path, console: Console) -> Non
     done = evolution.progress.generation
     if done:
         console.print(f"Resuming after {done} meta-generations.", highlight=False)
-    columns = (
-        TextColumn("meta-generations"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns, console=console) as bar:
+    with counting("meta-generations", console) as bar:
         task = bar.add_task("the first one compiles", total=config.meta_generations, completed=done)
         for step in evolution.steps():
             text = f"{step.progress.seconds[-1]:.2f} s each" if len(step.progress.seconds) else ""

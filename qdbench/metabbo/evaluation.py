@@ -10,11 +10,11 @@ import pandas as pd
 from jax import Array
 from jaxtyping import Float
 
+from qdbench.leaderboard.bbob.data import FLOOR
+from qdbench.leaderboard.bbob.normalised import within_limits
 from qdbench.metabbo import config, distribution
 from qdbench.metabbo.loops import Loops, Rows
 from qdbench.metabbo.noise import NONE
-
-FLOOR, CAP = 1e-8, 100.0
 
 
 class Evaluator:
@@ -57,7 +57,7 @@ def ratios(
 ) -> Float[np.ndarray, "*times tasks"]:
     """The precision (minus the objective) divided by the reference's, both at least 1e-8, within [0.01, 100]."""
     ratio = np.maximum(-mean_best, FLOOR) / np.maximum(-reference, FLOOR)
-    return np.clip(ratio, 1 / CAP, CAP)
+    return within_limits(ratio)
 
 
 def geometric_mean(ratios: Float[np.ndarray, "*times tasks"]) -> Float[np.ndarray, "*times"]:

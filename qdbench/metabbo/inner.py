@@ -18,6 +18,7 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float
 
+from qdbench.leaves import named_leaves
 from qdbench.metabbo import noise
 from qdbench.protocols import Evaluation, Optimizer, Task
 from qdbench.random import derive
@@ -49,25 +50,13 @@ class Result(NamedTuple):
     best: Numbers
 
 
-def names_of(tree: Any) -> list[str]:
-    """The dotted names of a tree's leaves."""
-    return [
-        ".".join(str(getattr(part, "name", getattr(part, "key", getattr(part, "idx", part)))) for part in path)
-        for path, _ in jax.tree_util.tree_flatten_with_path(tree)[0]
-    ]
-
-
 def evolved_arrays(optimizer: Optimizer, evolve: Sequence[str]) -> dict[str, Array]:
     """The optimizer's arrays of floating-point numbers whose names are, or start with, one of some names.
 
     Raises:
         ValueError: If there is nothing under one of the names.
     """
-    arrays = {
-        name: leaf
-        for name, leaf in zip(names_of(optimizer), jax.tree.leaves(optimizer), strict=True)
-        if jnp.issubdtype(leaf.dtype, jnp.floating)
-    }
+    arrays = {name: leaf for name, leaf in named_leaves(optimizer).items() if jnp.issubdtype(leaf.dtype, jnp.floating)}
     for prefix in evolve:
         if not any(_is_under(name, prefix) for name in arrays):
             raise ValueError(f"{optimizer.id!r} has no arrays under {prefix!r}: it has {', '.join(arrays)}")
@@ -76,11 +65,11 @@ def evolved_arrays(optimizer: Optimizer, evolve: Sequence[str]) -> dict[str, Arr
 
 def with_arrays(optimizer: Optimizer, arrays: Mapping[str, Numbers]) -> Optimizer:
     """The optimizer with some of its arrays replaced, by name."""
-    leaves, structure = jax.tree.flatten(optimizer)
-    named = zip(names_of(optimizer), leaves, strict=True)
-    return jax.tree.unflatten(
-        structure, [jnp.asarray(arrays[name], leaf.dtype) if name in arrays else leaf for name, leaf in named]
-    )
+    leaves = [
+        jnp.asarray(arrays[name], leaf.dtype) if name in arrays else leaf
+        for name, leaf in named_leaves(optimizer).items()
+    ]
+    return jax.tree.unflatten(jax.tree.structure(optimizer), leaves)
 
 
 def program(

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import safetensors
 from safetensors.numpy import save
+
+from qdbench.harness import tensors
 
 FORMAT = 1
 KEY = "qdbench-evolved"
@@ -60,12 +61,10 @@ def load(path: Path) -> Evolved:
         ParameterError: If there is no such file, or it is truncated, changed, or not one of evolved arrays.
     """
     try:
-        with safetensors.safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dictionary)
+        metadata, arrays = tensors.read(path)
     except FileNotFoundError:
         raise ParameterError(f"there is no file {path}; `qdbench meta-train --help` says how to make one") from None
-    except (safetensors.SafetensorError, OSError, TypeError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:
         raise ParameterError(f"{path} cannot be read as safetensors, it may be truncated: {error}") from error
     if KEY not in metadata:
         raise ParameterError(f"{path} holds no evolved parameters: its metadata has no entry {KEY!r}")

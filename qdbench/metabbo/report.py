@@ -13,12 +13,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from qdbench.harness.provenance import provenance
-from qdbench.harness.store import write_atomically
-from qdbench.leaderboard.figures import SETTINGS, svg_bytes
+from qdbench.harness.store import write_files
+from qdbench.leaderboard.figures import OKABE_ITO, SETTINGS, svg_bytes
+from qdbench.metabbo.compare import SPLITS
 from qdbench.metabbo.evaluation import ratios
+from qdbench.metabbo.folder import CURVE, CURVE_FIGURE, PARAMETERS, RECORD
 from qdbench.metabbo.train import MetaEvolution
 
-COLORS = {"seen": "#0072b2", "unseen": "#d55e00"}
+_COLORS = dict(zip(SPLITS, OKABE_ITO, strict=False))
 
 
 def write(evolution: MetaEvolution) -> list[Path]:
@@ -29,16 +31,14 @@ def write(evolution: MetaEvolution) -> list[Path]:
     """
     told = record(evolution)
     files = {
-        "parameters.safetensors": evolution.parameters(told),
-        "record.json": (json.dumps(told, indent=2, sort_keys=True) + "\n").encode(),
+        PARAMETERS: evolution.parameters(told),
+        RECORD: (json.dumps(told, indent=2, sort_keys=True) + "\n").encode(),
     }
     if evolution.evaluator is not None:
         table = curve(evolution)
-        files["curve.csv"] = table.to_csv(index=False, float_format="%.6g").encode()
-        files["curve.svg"] = figure(table, evolution.config.evaluation.reference)
-    for name, content in files.items():
-        write_atomically(evolution.folder / name, content)
-    return [evolution.folder / name for name in files]
+        files[CURVE] = table.to_csv(index=False, float_format="%.6g").encode()
+        files[CURVE_FIGURE] = figure(table, evolution.config.evaluation.reference)
+    return write_files(evolution.folder, files)
 
 
 def record(evolution: MetaEvolution) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def figure(table: pd.DataFrame, reference: str) -> bytes:
         axes = drawing.subplots()
         for split, part in table.groupby("split", sort=True):
             means = np.exp(np.log(part["ratio"]).groupby(part["meta_generation"]).mean())
-            axes.plot(means.index, means, color=COLORS[str(split)], label=f"{split} tasks")
+            axes.plot(means.index, means, color=_COLORS[str(split)], label=f"{split} tasks")
         axes.axhline(1, color="0.4", linewidth=0.8)
         axes.set(yscale="log", xlabel="meta-generation", ylabel=f"precision / {reference}'s (lower is better)")
         axes.legend(frameon=False)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
+
+from qdbench.terminal import console, friendly_errors
 
 report_app = typer.Typer(
     help="Compare meta-evolutions, or look into what one has found.", no_args_is_help=True, rich_markup_mode="rich"
 )
-console = Console()
-errors = Console(stderr=True)
 
 
 @report_app.command("compare")
@@ -40,7 +37,7 @@ def compare_runs(
 
     [b]qdbench meta-report compare none=meta/a-1,meta/a-2 decay=meta/b-1,meta/b-2 --out meta/compared[/b]
     """
-    with _friendly_errors():
+    with friendly_errors(OSError):
         named = parse_groups(groups)
         from qdbench.metabbo import compare, compare_figures
 
@@ -63,7 +60,7 @@ def show_operators(
 
     [b]qdbench meta-report operators meta/smoke/parameters.safetensors --out meta/operators[/b]
     """
-    with _friendly_errors():
+    with friendly_errors(OSError):
         shown = parse_generations(generations)
         from qdbench.metabbo import operators_figure
 
@@ -104,19 +101,7 @@ def parse_generations(text: str) -> list[int]:
 
 
 def _write(out: Path, files: Mapping[str, bytes]) -> None:
-    from qdbench.harness.store import write_atomically
+    from qdbench.harness.store import write_files
 
-    for name, content in files.items():
-        write_atomically(out / name, content)
-        console.print(f"wrote {out / name}", highlight=False, markup=False, soft_wrap=True)
-
-
-@contextlib.contextmanager
-def _friendly_errors() -> Iterator[None]:
-    from qdbench.harness.store import StoreError
-
-    try:
-        yield
-    except (ValueError, KeyError, OSError, StoreError) as error:
-        errors.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True, highlight=False)
-        raise typer.Exit(2) from None
+    for path in write_files(out, files):
+        console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)

@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import jax
 import numpy as np
 from jaxtyping import Array
 
+from qdbench.leaves import named_leaves
 from qdbench.metabbo import checkpoint, distribution, inner, parameters
 from qdbench.metabbo.checkpoint import Progress
 from qdbench.metabbo.config import MetaConfig
@@ -18,8 +18,6 @@ from qdbench.metabbo.evaluation import Evaluator, ratios
 from qdbench.metabbo.fitness import meta_fitness
 from qdbench.metabbo.loops import Loops, devices_mesh
 from qdbench.metabbo.outer import Outer
-
-PARAMETERS = "parameters.safetensors"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +94,7 @@ class MetaEvolution:
 
     def _check_draws(self, evolved: dict[str, Array]) -> None:
         optimizer = self._loops.optimizers[0]
-        arrays = dict(zip(inner.names_of(optimizer), jax.tree.leaves(optimizer), strict=True))
+        arrays = named_leaves(optimizer)
         for name in self.config.draw:
             if name not in arrays or arrays[name].shape:
                 numbers = [known for known, array in arrays.items() if not array.shape]

@@ -88,20 +88,26 @@ class Step(NamedTuple):
     state: Any
 
 
+@eqx.filter_jit
+def _init(optimizer: Optimizer, key: jax.Array) -> Any:
+    return optimizer.init(key)
+
+
+# Compiled once for all that differ in arrays only, such as hyperparameters.
+@eqx.filter_jit
+def _step(task: Task, optimizer: Optimizer, ask_key: jax.Array, tell_key: jax.Array, state: Any, batch: Batch) -> Any:
+    solutions, state = optimizer.ask(ask_key, state, batch)
+    evaluation = task.evaluate(None, solutions)
+    return solutions, evaluation.objective, optimizer.tell(tell_key, state, batch, solutions, evaluation)
+
+
 def drive(task: Task, optimizer: Optimizer, iterations: int, seed: int = 0) -> Iterator[Step]:
     """Runs an optimizer with a key of its own for every call; call it in the task's precision."""
-
-    @eqx.filter_jit
-    def step(optimizer: Optimizer, ask_key: jax.Array, tell_key: jax.Array, state: Any, batch: Batch) -> Any:
-        solutions, state = optimizer.ask(ask_key, state, batch)
-        evaluation = task.evaluate(None, solutions)
-        return solutions, evaluation.objective, optimizer.tell(tell_key, state, batch, solutions, evaluation)
-
-    state = eqx.filter_jit(optimizer.init)(jax.random.key(seed))
+    state = _init(optimizer, jax.random.key(seed))
     for number, batch in enumerate(optimizer.initial + optimizer.iteration * iterations):
         ask_key, tell_key = jax.random.split(jax.random.key(1000 * seed + number + 1), 2)
         before = state
-        solutions, objective, state = step(optimizer, ask_key, tell_key, state, batch)
+        solutions, objective, state = _step(task, optimizer, ask_key, tell_key, state, batch)
         yield Step(batch, ask_key, tell_key, before, np.asarray(solutions), np.asarray(objective), state)
 
 

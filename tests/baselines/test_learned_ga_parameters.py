@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,22 +10,20 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-import safetensors
-from safetensors.numpy import save
 
 from baselines.learned_ga import lga
 from baselines.learned_ga.parameters import FACTORY, load_operators, shipped
-from qdbench.metabbo.inner import names_of
-from qdbench.metabbo.parameters import KEY, ParameterError, digest_of, load, to_bytes
+from qdbench.leaves import named_leaves
+from qdbench.metabbo.parameters import digest_of, load, to_bytes
 from tests.baselines.driving import function_task, sphere
+from tests.metabbo import evolved_files
+from tests.metabbo.evolved_files import RECORD, parts
 from tests.reference.learned_ga import redrawn
-
-RECORD = {"seed": 3, "tasks": ["Sphere", "Discus"], "score": -1.5}
 
 
 def content(tree: lga.Operators, **hyperparameters: Any) -> bytes:
-    names = [f"operators.{name}" for name in names_of(tree)]
-    return to_bytes(dict(zip(names, jax.tree.leaves(tree), strict=True)), FACTORY, hyperparameters, RECORD)
+    arrays = {f"operators.{name}": leaf for name, leaf in named_leaves(tree).items()}
+    return to_bytes(arrays, FACTORY, hyperparameters, RECORD)
 
 
 def made(names: str = "selection mutation", width: int = 16, heads: int = 2, bias: bool = True) -> lga.Operators:
@@ -39,24 +37,13 @@ def path(tmp_path: Path) -> Path:
     return file
 
 
-def refusal(path: Path) -> str:
-    """What is said, which names the file."""
-    with pytest.raises(ParameterError) as caught:
-        load_operators(path)
-    message = str(caught.value)
-    assert str(path) in message
-    return message
-
-
-def parts(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    with safetensors.safe_open(path, framework="np") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()[KEY])  # noqa: SIM118
+refusal = functools.partial(evolved_files.refusal, load_operators)
 
 
 def rewrite(path: Path, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
     """With the digest that belongs to it: the file is of one piece, and still not one of these operators."""
     digest = digest_of(arrays, str(header["optimizer"]), header["hyperparameters"])
-    path.write_bytes(save(arrays, metadata={KEY: json.dumps(header | {"sha256": digest})}))
+    evolved_files.rewrite(path, arrays, header | {"sha256": digest})
 
 
 @pytest.mark.parametrize("names", ["selection mutation", "selection", "mutation", "sampling crossover", ""])

@@ -150,7 +150,7 @@ def test_what_decides_the_search() -> None:
         {"seed": 1},
         {"members": 6},
         {"sigma": {"first": 0.2}},
-        {"noise": 0.0},
+        {"noise": 0.5},
         {"tasks": [tiny.ROSENBROCK]},
     ):
         assert tiny.config(**change).search() != one.search()

@@ -17,6 +17,7 @@ import baselines
 import qdbench
 from baselines.learned_ga import lga
 from qdbench.harness.compiled import anonymous
+from qdbench.leaves import named_leaves
 from qdbench.metabbo import distribution, inner
 from qdbench.metabbo.config import TaskFamily
 from qdbench.metabbo.loops import make_optimizer
@@ -162,7 +163,7 @@ np.save({str(tmp_path / "two.npy")!r}, tiny.results_of_four())
 
 def test_what_can_be_evolved(spec: Any) -> None:
     climber = tiny.make(spec)
-    assert inner.names_of(climber) == ["sigma", "start", "steps"]
+    assert list(named_leaves(climber)) == ["sigma", "start", "steps"]
     assert set(inner.evolved_arrays(climber, ["sigma"])) == {"sigma"}
     assert set(inner.evolved_arrays(climber, ["start", "sigma"])) == {"sigma", "start"}
     zero = lga.make_zero(spec)

@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 
 import qdbench
 from baselines.learned_ga import lga
-from qdbench.metabbo import inner, operators_figure, operators_trace, parameters
+from qdbench.leaves import named_leaves
+from qdbench.metabbo import operators_figure, operators_trace, parameters
 from qdbench.metabbo.operators_trace import Generation, Step, replacements
 from qdbench.metabbo.report_cli import report_app
 from qdbench.random import derive, key_from_names, normal
@@ -28,8 +29,7 @@ SIZE = 16
 
 def write_zero(path: Path, names: str = "selection mutation") -> Path:
     operators = lga.zero_operators(names.split(), 16, 2, True)
-    arrays = zip(inner.names_of(operators), jax.tree.leaves(operators), strict=True)
-    named = {f"operators.{name}": array for name, array in arrays}
+    named = {f"operators.{name}": array for name, array in named_leaves(operators).items()}
     content = parameters.to_bytes(named, "baselines.learned_ga.lga:make_zero", {"operators": names}, {})
     path.write_bytes(content)
     return path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import functools
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import safetensors
 from safetensors.numpy import save
 
-from qdbench.metabbo.parameters import KEY, ParameterError, digest_of, load, to_bytes
+from qdbench.metabbo.parameters import KEY, digest_of, load, to_bytes
+from tests.metabbo import evolved_files
+from tests.metabbo.evolved_files import RECORD, parts, rewrite
 
-RECORD = {"seed": 3, "tasks": ["Sphere", "Discus"], "score": -1.5}
 OPTIMIZER = "gaussian-ga"
 SETTINGS = {"batch_size": 16, "nested": {"rate": 0.5}}
 ARRAYS = {
@@ -36,22 +36,7 @@ def path(tmp_path: Path) -> Path:
     return file
 
 
-def refusal(path: Path) -> str:
-    """What is said, which names the file."""
-    with pytest.raises(ParameterError) as caught:
-        load(path)
-    message = str(caught.value)
-    assert str(path) in message
-    return message
-
-
-def parts(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    with safetensors.safe_open(path, framework="np") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()[KEY])  # noqa: SIM118
-
-
-def rewrite(path: Path, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
-    path.write_bytes(save(arrays, metadata={KEY: json.dumps(header)}))
+refusal = functools.partial(evolved_files.refusal, load)
 
 
 def test_what_is_written_is_read(path: Path) -> None:

@@ -220,7 +220,7 @@ def test_killed_and_resumed(tmp_path: Path) -> None:
 
 def test_the_learned_ga_from_beginning_to_end(tmp_path: Path) -> None:
     """Its file is one that its own loader takes."""
-    changes = {"optimizer": tiny.LGA, "evolve": ["operators"], "draw": {"sigma": [0.01, 0.5]}}
+    changes = {"optimizer": tiny.LGA, "evolve": ["operators"], "draw": {"sigma": [0.01, 0.5]}, "noise": 0.5}
     run(tiny.config(**changes, hyperparameters={"batch_size": 4}, meta_generations=2), tmp_path / "lga")
     operators = load_operators(tmp_path / "lga" / "parameters.safetensors")
     spec = qdbench.make("BBOB-F01-v0", **tiny.PLAIN).spec
@@ -235,7 +235,7 @@ def test_the_learned_ga_from_beginning_to_end(tmp_path: Path) -> None:
 def test_any_optimizer_can_be_evolved(tmp_path: Path) -> None:
     """The Gaussian GA's mutation rate, from one that is too large for a sphere."""
     large = {"sigma": 3.0, "batch_size": 8}
-    changes = {"draw": {}, "noise": 0.0, "generations": 8, "members": 8, "tasks_per_generation": 6}
+    changes = {"draw": {}, "generations": 8, "members": 8, "tasks_per_generation": 6}
     rates = {"sigma": {"first": 0.2}, "learning_rate": {"first": 0.1}, "meta_generations": 40}
     config = tiny.config(optimizer="gaussian-ga", hyperparameters=large, evolve=["sigma"], **changes, **rates)
     evolution = MetaEvolution(config, tmp_path)

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from qdbench.metabbo import distribution, inner
+from qdbench.leaves import named_leaves
+from qdbench.metabbo import distribution
 from qdbench.metabbo.config import MetaConfig, TaskFamily
 from qdbench.metabbo.loops import Loops, devices_mesh
 from qdbench.protocols import Batch, Evaluation, Optimizer
@@ -80,7 +81,6 @@ def settings(**changes: Any) -> dict[str, Any]:
         "evolve": ["sigma"],
         "draw": {"start": [1.0, 4.0]},
         "tasks": [SPHERE],
-        "noise": 0.5,
         "generations": 3,
         "members": 4,
         "tasks_per_generation": 3,
@@ -141,9 +141,7 @@ def draw_of(family: int, instance: int, noise: int, key: tuple[int, int], **valu
 def evolved_of(members: list[Any], under: str) -> dict[str, Array]:
     """The arrays of members that differ in what is under a name, stacked."""
     return {
-        name: jnp.stack(
-            [dict(zip(inner.names_of(member), jax.tree.leaves(member), strict=True))[name] for member in members]
-        )
-        for name in inner.names_of(members[0])
+        name: jnp.stack([named_leaves(member)[name] for member in members])
+        for name in named_leaves(members[0])
         if name.split(".")[0] == under
     }

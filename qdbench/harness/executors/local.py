@@ -17,6 +17,7 @@ from typing import Any
 
 from joblib.externals.loky import process_executor
 
+from qdbench.harness.cores import available_cores
 from qdbench.harness.experiment import Executor, Finished, Job
 
 _POLL_SECONDS = 0.2
@@ -150,7 +151,7 @@ def _start_worker(slots: str, workers: int, driver: int) -> None:
     _driver = driver
     # loky replaces a worker whose memory grows, which for an archive of 40 MB would be often; a new one compiles anew.
     process_executor._USE_PSUTIL = False
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    cores = available_cores()
     for index in range(workers):
         file = Path(slots, f"slot-{index}").open("w")  # noqa: SIM115  (open for as long as the process lives)
         try:

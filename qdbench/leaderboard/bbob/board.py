@@ -15,6 +15,7 @@ from qdbench.leaderboard.bbob.content import Content, Section
 from qdbench.leaderboard.bbob.data import Experiment
 from qdbench.leaderboard.bbob.style import Mark
 from qdbench.leaderboard.tables import Table, records_table
+from qdbench.wording import count
 
 TITLES = {"precision": "BBOB: precision within a fixed budget", "runtimes": "BBOB: runtimes to fixed targets"}
 Kind = Literal["precision", "runtimes"]
@@ -56,8 +57,8 @@ class BbobBoard:
         low, high = int(per_function.min()), int(per_function.max())
         of_each = f"{low}" if low == high else f"{low} to {high}"
         return (
-            f"{_count(counts[0], 'optimizer')} on {_count(counts[1], 'function')} in dimension {dims}, "
-            f"{of_each} trials of each on {_count(trials['instance'].nunique(), 'instance')}, {len(trials):,} in all."
+            f"{count(counts[0], 'optimizer')} on {count(counts[1], 'function')} in dimension {dims}, "
+            f"{of_each} trials of each on {count(trials['instance'].nunique(), 'instance')}, {len(trials):,} in all."
         )
 
     def provenance(self) -> dict[str, list[str]]:
@@ -134,7 +135,3 @@ def _place(record: TrialRecord) -> tuple[int, int, int, str, int]:
     config = record.config
     function, instance = data.function_of(config), data.instance_of(config)
     return function, config.task.dim, instance, config.optimizer, config.repetition
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -20,6 +20,7 @@ from qdbench.leaderboard.tuned import data, figures, protocols
 from qdbench.leaderboard.tuned.data import Tuning
 from qdbench.leaderboard.tuned.protocols import Choice, Protocol
 from qdbench.spec import JsonScalar
+from qdbench.wording import count, span
 
 TITLE = "BBOB: one setting for all functions, and tuned for each function"
 ONE, EACH = "One setting for all functions", "Tuned for each function"
@@ -70,16 +71,14 @@ class TunedBoard:
     def description(self) -> str:
         """What was run, in one sentence."""
         first, tasks = self.tunings[0], self.tunings[0].tasks.values()
-        sizes = sorted({len(tuning.cells) for tuning in self.tunings})
-        budgets = sorted({task.budget for task in tasks})
         dims = sorted(
             {str(task.arguments["dim"]) for task in tasks if "dim" in task.arguments}, key=lambda dim: (len(dim), dim)
         )
         place = f" in dimension {', '.join(dims)}" if dims else ""
         return (
-            f"{_count(len(self.tunings), 'optimizer')} on {_count(len(tasks), 'function')} of the suite "
-            f"{first.suite}{place}, {_span(sizes)} settings of each, {first.repetitions:,} trials of {_span(budgets)} "
-            "evaluations in every cell."
+            f"{count(len(self.tunings), 'optimizer')} on {count(len(tasks), 'function')} of the suite "
+            f"{first.suite}{place}, {span(len(tuning.cells) for tuning in self.tunings)} settings of each, "
+            f"{first.repetitions:,} trials of {span(task.budget for task in tasks)} evaluations in every cell."
         )
 
     def provenance(self) -> dict[str, list[str]]:
@@ -268,11 +267,3 @@ def _values(tunings: Sequence[Tuning], judged: dict[str, Protocol]) -> pd.DataFr
         part.insert(4, "setting", settings)
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
-def _span(values: Sequence[int]) -> str:
-    return f"{values[0]:,}" if len(values) == 1 else f"{values[0]:,} to {values[-1]:,}"

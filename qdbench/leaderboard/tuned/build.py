@@ -8,11 +8,9 @@ from pathlib import Path
 from qdbench.harness import store
 from qdbench.leaderboard import figures, render
 from qdbench.leaderboard.bbob.render import markdown_page
-from qdbench.leaderboard.build import CSV, MARKDOWN, PAGE
-from qdbench.leaderboard.tuned import data
+from qdbench.leaderboard.build import CSV, MARKDOWN, PAGE, differing
+from qdbench.leaderboard.tuned import REFERENCE, data
 from qdbench.leaderboard.tuned.board import TunedBoard, assemble
-
-REFERENCE = "gaussian-ga"
 
 
 def build(directories: Iterable[Path], out: Path, reference: str = REFERENCE) -> TunedBoard:
@@ -31,8 +29,7 @@ def build(directories: Iterable[Path], out: Path, reference: str = REFERENCE) ->
         StoreError: If a file cannot be written.
     """
     board = assemble(data.find(directories), reference)
-    for name, content in files_of(board).items():
-        store.write_atomically(out / name, content)
+    store.write_files(out, files_of(board))
     return board
 
 
@@ -43,12 +40,7 @@ def check(directories: Iterable[Path], out: Path, reference: str = REFERENCE) ->
         FileNotFoundError: If a folder does not exist or has no ``tune.json``.
         ValueError: If a file cannot be read, they do not compare, or the reference is not among them.
     """
-    files = files_of(assemble(data.find(directories), reference))
-    return [
-        out / name
-        for name, content in files.items()
-        if not (out / name).is_file() or (out / name).read_bytes() != content
-    ]
+    return differing(files_of(assemble(data.find(directories), reference)), out)
 
 
 def files_of(board: TunedBoard) -> dict[str, bytes]:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-console = Console()
-errors = Console(stderr=True)
+from qdbench.leaderboard.tuned import REFERENCE
+from qdbench.terminal import console, exit_from_check, friendly_errors
 
 
 def tuned_board(
@@ -18,7 +17,7 @@ def tuned_board(
         typer.Argument(metavar="DIR...", help="Folders that [b]qdbench tune[/b] wrote, or a folder of such folders."),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the board.")],
-    reference: Annotated[str, typer.Option(help="The optimizer whose precision is 1.")] = "gaussian-ga",
+    reference: Annotated[str, typer.Option(help="The optimizer whose precision is 1.")] = REFERENCE,
     check: Annotated[bool, typer.Option(help="Write nothing; fail if the files there are not what would be.")] = False,
 ) -> None:
     """Compare tuned optimizers on BBOB: one setting for all functions, and tuned for each function.
@@ -27,19 +26,12 @@ def tuned_board(
 
     [b]qdbench leaderboard tuned leaderboards/bbob/tuning --out boards/tuned[/b]
     """
-    from qdbench.harness.store import StoreError
     from qdbench.leaderboard import render
     from qdbench.leaderboard.tuned import build
 
-    try:
+    with friendly_errors():
         if check:
-            changed = build.check(directories, out, reference)
-            for path in changed:
-                errors.print(f"[red]{path} is not what the files give[/red]", soft_wrap=True, highlight=False)
-            raise typer.Exit(1 if changed else 0)
+            exit_from_check(build.check(directories, out, reference), "files")
         board = build.build(directories, out, reference)
-    except (ValueError, FileNotFoundError, StoreError) as error:
-        errors.print(f"[red]error:[/red] {error}", soft_wrap=True, highlight=False)
-        raise typer.Exit(2) from None
     console.print(render.rich_table(board.brief, board.title, board.description()))
     console.print(f"HTML page: [b]{(out / 'index.html').resolve()}[/b]", soft_wrap=True, highlight=False)

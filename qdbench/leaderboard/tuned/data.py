@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt, ValidationError
 
+from qdbench.harness.tune import FILE, cells
 from qdbench.leaderboard.bbob.data import function_in
 from qdbench.spec import JsonScalar
-
-FILE = "tune.json"
 
 
 class TunedTask(BaseModel):
@@ -76,7 +75,7 @@ class Tuning:
     @property
     def cells(self) -> list[dict[str, JsonScalar]]:
         """The hyperparameters of each cell."""
-        return [dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())]
+        return cells(self.grid)
 
 
 def find(directories: Iterable[Path]) -> list[Path]:
@@ -164,10 +163,10 @@ def _evidence(path: Path, file: _File, labels: dict[int, str]) -> tuple[pd.DataF
         if (entry.task, own) in rows:
             raise ValueError(f"{path}: there is evidence twice of {_place(entry.task, own, file)}")
         rows[entry.task, own] = entry
-    cells = list(itertools.product(*file.grid.values()))
-    shape = (len(cells), len(labels))
+    combinations = [tuple(cell.values()) for cell in cells(file.grid)]
+    shape = (len(combinations), len(labels))
     means, stds = np.full(shape, np.inf), np.full(shape, np.nan)
-    for (row, cell), (column, label) in itertools.product(enumerate(cells), enumerate(labels.values())):
+    for (row, cell), (column, label) in itertools.product(enumerate(combinations), enumerate(labels.values())):
         found = rows.pop((label, cell), None)
         if found is None:
             raise ValueError(f"{path}: there is no evidence of {_place(label, cell, file)}")
