@@ -14,6 +14,7 @@ from benchmarks import inner_loops as loops_benchmark
 from benchmarks import peers as peers_benchmark
 from benchmarks import profile as profile_benchmark
 from benchmarks import scaling as scaling_benchmark
+from benchmarks import surrogates as surrogates_benchmark
 from benchmarks.bbob_peers import COCO, EVOSAX, how_to_install
 from benchmarks.display import console
 from benchmarks.launch import pinnable_cores
@@ -130,6 +131,22 @@ def inner_loops(
     """Inner loops of a meta-evolution beside evosax's learned GA, if it is installed, and beside their floor."""
     _say_what_is_missing(EVOSAX)
     _leave(loops_benchmark.run(out, rounds, seconds, _core(core), timeout))
+
+
+@app.command()
+def surrogates(
+    archive: Annotated[Path, typer.Argument(help="Models, laid out like HPO-B's saved-surrogates.zip.")],
+    seconds: Annotated[float, typer.Option(min=0.001, help="About how long one repetition should run.")] = 0.3,
+    rounds: Rounds = 3,
+    timeout: Annotated[float, typer.Option(help="Seconds after which a measurement is given up.")] = 600.0,
+    out: Out = _RESULTS,
+    core: Core = None,
+) -> None:
+    """HPO-B's tree ensembles beside xgboost: one model and all, loading, memory."""
+    if importlib.util.find_spec("xgboost") is None:
+        console.print("xgboost is not installed: [b]pip install -e '.\\[benchmark]'[/b]")
+        raise typer.Exit(1)
+    _leave(surrogates_benchmark.run(archive, out, rounds, seconds, _core(core), timeout))
 
 
 def _core(chosen: int | None) -> int | None:

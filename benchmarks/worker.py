@@ -22,6 +22,8 @@ _MEASUREMENTS = {
     "runs of evosax": "benchmarks.evosax_peer:time_runs",
     "inner loops of qdbench": "benchmarks.bbob_ours:time_inner_loops",
     "inner loops of evosax": "benchmarks.evosax_peer:time_inner_loops",
+    "predictions of surrogates": "benchmarks.surrogates_child:time_predictions",
+    "loading of surrogates": "benchmarks.surrogates_child:time_loading",
     "machine": "benchmarks.pieces:measure_machine",
 }
 

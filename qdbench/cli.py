@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from qdbench.data_cli import data_app
 from qdbench.interop.cli import export_app
 from qdbench.leaderboard.tuned.cli import tuned_board
 from qdbench.metabbo.cli import meta_train
@@ -27,6 +28,7 @@ list_app = typer.Typer(help="List tasks, optimizers or suites.", no_args_is_help
 board_app = typer.Typer(help="Build leaderboards from stored results.", no_args_is_help=True)
 app.add_typer(list_app, name="list")
 app.add_typer(board_app, name="leaderboard")
+app.add_typer(data_app, name="data")
 app.add_typer(export_app, name="export")
 board_app.command("tuned")(tuned_board)
 app.command("meta-train")(meta_train)

@@ -1,0 +1,1 @@
+"""HPO-B: hyperparameter optimization on surrogates, which are ensembles of regression trees."""
