@@ -167,6 +167,17 @@ _ENTRIES = (
 }
 """,
     r"""
+@inproceedings{pineda2021hpob,
+  title = {{HPO-B}: A Large-Scale Reproducible Benchmark for Black-Box {HPO} based on {OpenML}},
+  author = {Pineda Arango, Sebastian and Jomaa, Hadi S. and Wistuba, Martin and Grabocka, Josif},
+  booktitle = {Proceedings of the Neural Information Processing Systems Track on Datasets and Benchmarks},
+  volume = {1},
+  year = {2021},
+  eprint = {2106.06257},
+  archiveprefix = {arXiv}
+}
+""",
+    r"""
 @book{rechenberg1973evolutionsstrategie,
   title = {Evolutionsstrategie: Optimierung technischer Systeme nach Prinzipien der biologischen Evolution},
   author = {Rechenberg, Ingo},

@@ -70,8 +70,9 @@ class TaskSpec(_Frozen):
         objective_range: ``(reference, best)`` objective values; objectives are not clipped to them.
         qd_score_offset: Subtracted from each elite's objective in the QD-score (0: as published).
         budget: Standard budget in evaluations.
-        metric: The metric by which leaderboards of this task rank: one of the trace's, or ``precision``, which is minus
-            the best objective of a task whose objective is minus (f - f_opt); lower is better.
+        metric: The metric by which leaderboards of this task rank: one of the trace's, or, with lower values better,
+            ``precision`` or ``regret``: the best of ``objective_range`` minus the best objective. ``precision`` is that
+            of a task whose objective is minus (f - f_opt).
         f_opt: The optimal value of the field's own, minimized function; None where that has no meaning. The objective
             does not depend on it.
         target: The precision at which the task counts as solved, where a trial may end; None: it runs on.

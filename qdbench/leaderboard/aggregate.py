@@ -26,9 +26,11 @@ METRIC_NAMES = {
     "coverage": "Coverage (%)",
     "best_objective": "Best objective",
     "precision": "Precision f - f_opt",
+    "regret": "Regret",
 }
 METRICS = ("qd_score", "coverage", "best_objective")
-LOWER_IS_BETTER = frozenset({"precision"})
+LOWER_IS_BETTER = frozenset({"precision", "regret"})
+"""Metrics that are what the best objective lacks to the best of the task's range."""
 COSTS = ("evaluations", "gradient_evaluations", "run_seconds", "compile_seconds")
 CONFIDENCE = 0.95
 
@@ -215,10 +217,11 @@ def mean_interval(values: Sequence[float] | np.ndarray) -> Interval:
     return Interval(mean, std, float(mean - half), float(mean + half))
 
 
-def with_precision(trace: pd.DataFrame) -> pd.DataFrame:
-    """A trace with the column ``precision``, f - f_opt, of a task whose objective is minus that."""
-    # Subtracting from zero turns an objective of 0 into a precision of 0, not -0.
-    return trace if "precision" in trace else trace.assign(precision=0.0 - trace["best_objective"])
+def with_metric(trace: pd.DataFrame, spec: TaskSpec) -> pd.DataFrame:
+    """A trace with the column of the task's metric, one of :data:`LOWER_IS_BETTER`, made of the best objective."""
+    if spec.metric in trace:
+        return trace
+    return trace.assign(**{spec.metric: spec.objective_range[1] - trace["best_objective"]})
 
 
 def mean_curve(traces: Sequence[pd.DataFrame], metric: str) -> pd.DataFrame:
@@ -279,10 +282,11 @@ def _row(digest: str, record: TrialRecord, task: str, optimizer: str) -> dict[st
 
 
 def metrics_of(record: TrialRecord) -> dict[str, int | float]:
-    """The metrics, with the precision of a task that ranks by it where it is not recorded."""
-    metrics = record.metrics
-    if record.config.task.metric == "precision" and "precision" not in metrics and "best_objective" in metrics:
-        return metrics | {"precision": 0.0 - metrics["best_objective"]}
+    """The metrics, with one of :data:`LOWER_IS_BETTER` that the task ranks by where it is not recorded."""
+    metrics, task = record.metrics, record.config.task
+    if task.metric in LOWER_IS_BETTER and task.metric not in metrics and "best_objective" in metrics:
+        # The best is 0 for precisions: 0 - 0 is 0, and not -0, which minus the objective would be.
+        return metrics | {task.metric: task.objective_range[1] - metrics["best_objective"]}
     return metrics
 
 

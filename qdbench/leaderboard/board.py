@@ -136,9 +136,9 @@ def _curves(
 ) -> Plot | None:
     metrics = ("qd_score", "coverage") if spec.metric == "qd_score" else (spec.metric,)
     traces = {optimizer: [results.trials[digest].trace for digest in found] for optimizer, found in digests.items()}
-    if "precision" in metrics:
+    if spec.metric in aggregate.LOWER_IS_BETTER:
         traces = {
-            optimizer: [aggregate.with_precision(trace) for trace in found] for optimizer, found in traces.items()
+            optimizer: [aggregate.with_metric(trace, spec) for trace in found] for optimizer, found in traces.items()
         }
     curves = {}
     for metric in metrics:

@@ -87,7 +87,7 @@ class Evaluation(_Part):
         every: Meta-generations between two evaluations.
         seen: Tasks of the kinds that it is evolved on: all combinations of their grids and pools.
         unseen: Others.
-        hyperparameters: Of the optimizer.
+        hyperparameters: Of the optimizer, where they differ from those of the inner loops.
         reference: The id of a registered optimizer.
         reference_hyperparameters: Its own.
         repetitions: Of each task.

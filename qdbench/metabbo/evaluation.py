@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,16 +21,23 @@ from qdbench.metabbo.noise import NONE
 class Evaluator:
     """Compares an optimizer with given arrays with the reference optimizer, on fixed tasks with fixed keys.
 
+    Args:
+        optimizer: An id, or ``module:factory``.
+        settings: The tasks and the reference.
+        hyperparameters: The optimizer's, where the settings do not change them.
+
     Attributes:
         tasks: One row a task: ``split`` ("seen", "unseen") and ``task``.
     """
 
-    def __init__(self, optimizer: str, settings: config.Evaluation) -> None:
+    def __init__(self, optimizer: str, settings: config.Evaluation, hyperparameters: Mapping[str, Any]) -> None:
         families = (*settings.seen, *settings.unseen)
         flat = [family.model_copy(update={"grid": family.grid | family.pool, "pool": {}}) for family in families]
         self._distribution = distribution.build(flat)
         self._settings = settings
-        self._loops = Loops(self._distribution, optimizer, settings.hyperparameters, settings.generations)
+        self._loops = Loops(
+            self._distribution, optimizer, {**hyperparameters, **settings.hyperparameters}, settings.generations
+        )
         self._rows, order = _rows(self._distribution, settings.repetitions)
         splits = ["seen"] * len(settings.seen) + ["unseen"] * len(settings.unseen)
         self.tasks = pd.DataFrame(

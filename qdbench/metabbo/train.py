@@ -63,7 +63,7 @@ class MetaEvolution:
         self._check_draws(start)
         self._outer = Outer(config, start)
         has_tasks = config.evaluation.seen or config.evaluation.unseen
-        self.evaluator = Evaluator(config.optimizer, config.evaluation) if has_tasks else None
+        self.evaluator = Evaluator(config.optimizer, config.evaluation, config.hyperparameters) if has_tasks else None
         self.reference = self.evaluator.reference() if self.evaluator else np.zeros(0)
         found = checkpoint.read(folder, config, len(self._outer.start))
         self.progress = found or Progress(

@@ -259,9 +259,22 @@ def test_precision_is_minus_the_best_objective_where_it_is_not_recorded(tmp_path
     record = result.record.model_copy(update={"metrics": kept})
     results = in_memory([type(result)(record, result.trace, None, result.targets)])
     assert aggregate.trial_table(results)["precision"].iloc[0] == result.metrics["precision"]
-    trace = aggregate.with_precision(result.trace)
+    spec = record.config.task
+    trace = aggregate.with_metric(result.trace, spec)
     np.testing.assert_array_equal(trace["precision"], -result.trace["best_objective"])
-    assert aggregate.with_precision(trace) is trace
+    assert aggregate.with_metric(trace, spec) is trace
+
+
+def test_regret_is_what_lacks_to_the_best(tmp_path: Path) -> None:
+    made = make_result(make_config(make_spec(2, 5), "cma-es"), 10.0, 0.5)
+    spec = made.record.config.task.model_copy(update={"metric": "regret", "objective_range": (0.0, 1.0)})
+    metrics = {"qd_score": 0.0, "coverage": 0.0, "best_objective": 0.25, "evaluations": 10}
+    config = made.record.config.model_copy(update={"task": spec})
+    record = made.record.model_copy(update={"config": config, "metrics": metrics})
+    results = in_memory([type(made)(record, made.trace, None, None)])
+    assert aggregate.trial_table(results)["regret"].iloc[0] == 0.75
+    trace = aggregate.with_metric(made.trace, spec)
+    np.testing.assert_array_equal(trace["regret"], 1 - made.trace["best_objective"])
 
 
 def test_scientific_numbers() -> None:

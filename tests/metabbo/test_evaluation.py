@@ -41,7 +41,7 @@ def test_geometric_means_by_hand() -> None:
 
 @pytest.fixture(scope="module")
 def evaluator() -> Evaluator:
-    return Evaluator(tiny.CLIMBER, config.Evaluation.model_validate(SETTINGS))
+    return Evaluator(tiny.CLIMBER, config.Evaluation.model_validate(SETTINGS), {})
 
 
 def test_tasks_are_all_combinations(evaluator: Evaluator) -> None:
@@ -60,7 +60,10 @@ def test_the_mean_best_is_that_of_the_optimizer_alone(evaluator: Evaluator) -> N
     assert (other != found).all()
     # The same numbers on every call, with the same or another evaluator.
     np.testing.assert_array_equal(evaluator.mean_best({"sigma": jnp.float32(0.8)}), found)
-    again = Evaluator(tiny.CLIMBER, config.Evaluation.model_validate(SETTINGS))
+    # What the settings leave open is as in the inner loops.
+    settings = SETTINGS | {"hyperparameters": {"start": 1.0}}
+    inner_loops = {"start": 9.0, "batch_size": 3}
+    again = Evaluator(tiny.CLIMBER, config.Evaluation.model_validate(settings), inner_loops)
     np.testing.assert_array_equal(again.mean_best({"sigma": jnp.float32(0.1)}), other)
 
 
@@ -73,7 +76,7 @@ def test_the_reference_has_its_own_settings(evaluator: Evaluator) -> None:
 
 def test_a_reference_without_arrays() -> None:
     settings = SETTINGS | {"reference": "random-search", "reference_hyperparameters": {}, "generations": 2}
-    found = Evaluator(tiny.CLIMBER, config.Evaluation.model_validate(settings)).reference()
+    found = Evaluator(tiny.CLIMBER, config.Evaluation.model_validate(settings), {}).reference()
     assert found.shape == (3,)
     assert (found < 0).all()
 
@@ -87,7 +90,7 @@ def test_tasks_of_different_shapes_stay_in_order() -> None:
         SETTINGS
         | {"seen": [families[1]], "unseen": [families[0], tiny.SPHERE | {"arguments": tiny.PLAIN | {"dim": 3}}]}
     )
-    tasks = Evaluator(tiny.CLIMBER, settings).tasks
+    tasks = Evaluator(tiny.CLIMBER, settings, {}).tasks
     assert list(tasks["split"]) == ["seen"] * 2 + ["unseen"] * 5
     assert [label.split("dim=")[1][0] for label in tasks["task"]] == list("3333322")
     built = distribution.build(
