@@ -167,6 +167,17 @@ _ENTRIES = (
 }
 """,
     r"""
+@article{demsar2006statistical,
+  title = {Statistical Comparisons of Classifiers over Multiple Data Sets},
+  author = {Dem{\v{s}}ar, Janez},
+  journal = {Journal of Machine Learning Research},
+  volume = {7},
+  pages = {1--30},
+  year = {2006},
+  url = {https://jmlr.org/papers/v7/demsar06a.html}
+}
+""",
+    r"""
 @inproceedings{pineda2021hpob,
   title = {{HPO-B}: A Large-Scale Reproducible Benchmark for Black-Box {HPO} based on {OpenML}},
   author = {Pineda Arango, Sebastian and Jomaa, Hadi S. and Wistuba, Martin and Grabocka, Josif},

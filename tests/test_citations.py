@@ -40,7 +40,7 @@ def test_an_entry_is_well_formed(key):
     assert depth == 0
     fields = dict(re.findall(r"^  (\w+) = \{(.*?)\},?$", entry, re.MULTILINE | re.DOTALL))
     assert {"title", "author", "year"} <= set(fields)
-    assert {"doi", "eprint", "isbn"} & set(fields)
+    assert {"doi", "eprint", "isbn", "url"} & set(fields)
     assert fields["year"] in key
 
 
