@@ -21,11 +21,16 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 export PIP_USER := 0
 
+comma := ,
+# The folders of three seeds, as meta-report compare takes them.
+seeds = $(1)-0$(comma)$(1)-1$(comma)$(1)-2
+ABLATED := selection mutation selection+mutation selection+mutation+sampling selection+mutation+crossover
+
 # A run with failed trials exits with 1, and its board shows them.
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune lga-meta lga-tune bench bench-bbob clean FORCE
+.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune lga-meta lga-decays lga-ablation lga-transfer lga-bbob lga-tune bench bench-bbob clean FORCE
 
 help: ## list the targets
 	@echo "make TARGET [JOBS=2] [PYTHON=python3.11]"
@@ -55,9 +60,36 @@ bbob-tune: $(RUN) ## tune the BBOB optimizers again (minutes each)
 	$(BIN)/qdbench tune openai-es --suite bbob-lga --grid sigma=0.05,0.1,0.25,0.5,1 \
 	  --grid learning_rate=0.05,0.1,0.25,0.5,1 --out results/tuning/openai-es
 
-lga-meta: $(RUN) ## meta-evolve the learned GA anew with three seeds (under an hour each on 2 cores; resumes)
+lga-meta: $(RUN) ## meta-evolve the learned GA anew with three seeds (half an hour each on 2 cores; resumes)
 	for seed in 0 1 2; do \
 	  $(BIN)/qdbench meta-train lga --preset cpu --seed $$seed --out results/lga-meta/seed-$$seed || exit 1; done
+
+lga-decays: lga-meta ## the same with two mean decays, and all of them compared, Figure 3 (six more runs; resumes)
+	for decay in 0.005 0.02; do for seed in 0 1 2; do \
+	  $(BIN)/qdbench meta-train lga --preset cpu --seed $$seed --set mean_decay=$$decay \
+	    --out results/lga-meta/decay-$$decay-seed-$$seed || exit 1; done; done
+	$(BIN)/qdbench meta-report compare 0=$(call seeds,results/lga-meta/seed) \
+	  0.005=$(call seeds,results/lga-meta/decay-0.005-seed) 0.02=$(call seeds,results/lga-meta/decay-0.02-seed) \
+	  --out results/lga-decays
+
+# A ninth of the preset's budget, because there are fifteen runs.
+ABLATION := --set members=128 --set tasks_per_generation=40 --set meta_generations=300
+lga-ablation: $(RUN) ## meta-evolve with some of the learned operators, Figure 9 (15 runs of 5 minutes; resumes)
+	set -- $(foreach operators,$(ABLATED),"$(subst +, ,$(operators))"); for operators; do for seed in 0 1 2; do \
+	  $(BIN)/qdbench meta-train lga --preset cpu --seed $$seed $(ABLATION) \
+	    --set "hyperparameters={batch_size=16,operators=\"$$operators\"}" \
+	    --out "results/lga-ablation/$$(echo $$operators | tr ' ' +)-seed-$$seed" || exit 1; done; done
+	$(BIN)/qdbench meta-report compare \
+	  $(foreach operators,$(ABLATED),$(operators)=$(call seeds,results/lga-ablation/$(operators)-seed)) \
+	  --out results/lga-ablation-compared
+
+lga-transfer: $(RUN) ## the Gaussian GA with one learned operator, tuned beside it, Figure 10 (ten minutes)
+	for id in gaussian-ga gaussian-ga-learned-selection gaussian-ga-learned-mutation; do \
+	  $(BIN)/qdbench tune $$id --suite bbob-lga --fix batch_size=32 --out results/lga-transfer/$$id || exit 1; done
+	$(BIN)/qdbench leaderboard tuned results/lga-transfer --out results/lga-transfer-board
+
+lga-bbob: $(RUN) ## the GAs with one setting each, tuned on the training functions: 6,000 trials (resumes)
+	$(call run_suite,lga-bbob)
 
 lga-tune: $(RUN) ## tune the learned GA and the genetic algorithms on BBOB, and make a board of it (half an hour)
 	for id in lga gaussian-ga mr15-ga samr-ga gesmr-ga; do \

@@ -24,7 +24,7 @@ FOLDS = 5
 CHUNK = 25
 SCORE = "accuracy"
 _LOADERS = {
-    "breast-cancer": datasets.load_breast_cancer,
+    "breast_cancer": datasets.load_breast_cancer,
     "digits": datasets.load_digits,
     "iris": datasets.load_iris,
     "wine": datasets.load_wine,

@@ -110,7 +110,7 @@ def _mlp(values: Values, seed: int) -> Any:
     )
 
 
-_SMALL = ("breast-cancer", "iris", "wine")
+_SMALL = ("breast_cancer", "iris", "wine")
 
 SPACES: Mapping[str, Space] = MappingProxyType(
     {
@@ -149,7 +149,7 @@ SPACES: Mapping[str, Space] = MappingProxyType(
                 "forest",
                 "random forest",
                 (
-                    Parameter("n_estimators", 4, 128, log=True, integer=True),
+                    Parameter("n_estimators", 4, 64, log=True, integer=True),
                     Parameter("max_depth", 1, 16, log=True, integer=True),
                     Parameter("max_features", 0.05, 1),
                     Parameter("max_samples", 0.05, 1),
@@ -163,13 +163,13 @@ SPACES: Mapping[str, Space] = MappingProxyType(
                 "mlp",
                 "multilayer perceptron, Adam",
                 (
-                    Parameter("hidden_units", 4, 128, log=True, integer=True),
+                    Parameter("hidden_units", 4, 64, log=True, integer=True),
                     Parameter("hidden_layers", 1, 3, integer=True),
                     Parameter("learning_rate", 1e-4, 1e-1, log=True),
                     Parameter("alpha", 1e-7, 10, log=True),
-                    Parameter("batch_size", 8, 128, log=True, integer=True),
+                    Parameter("batch_size", 16, 256, log=True, integer=True),
                     Parameter("beta_1", 0.5, 0.99),
-                    Parameter("epochs", 4, 64, log=True, integer=True),
+                    Parameter("epochs", 4, 32, log=True, integer=True),
                 ),
                 _mlp,
                 ("digits", *_SMALL),
