@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
@@ -143,6 +144,6 @@ def test_models_are_imported_as_they_are(tmp_path: Path, monkeypatch: pytest.Mon
     booster, _, _ = fit.surrogate(tables["svm", "iris"], 0)
     points = np.random.default_rng(2).random((50, 2), np.float32)
     expected = booster.predict(xgboost.DMatrix(points))
-    np.testing.assert_array_equal(np.asarray(predict(from_pack(pack, "svm", "iris"), points)), expected)
+    np.testing.assert_array_equal(np.asarray(predict(from_pack(pack, "svm", "iris"), jnp.asarray(points))), expected)
     accuracy = tables["svm", "iris"]["accuracy"]
     assert pack.surrogate("svm", "iris").y_max == float(accuracy.max())
