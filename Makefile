@@ -30,7 +30,7 @@ ABLATED := selection mutation selection+mutation selection+mutation+sampling sel
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune lga-meta lga-decays lga-ablation lga-transfer lga-bbob lga-tune bench bench-bbob clean FORCE
+.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune lga-meta lga-decays lga-ablation lga-transfer bbob-lga-tuned lga-tune bench bench-bbob clean FORCE
 
 help: ## list the targets
 	@echo "make TARGET [JOBS=2] [PYTHON=python3.11]"
@@ -43,10 +43,10 @@ leaderboard: $(RUN) ## run the quick suite and print its leaderboard (minutes; r
 dqd: $(RUN) ## reproduce Table 1 of the DQD paper: 480 trials of 10,000 iterations (resumes)
 	$(call run_suite,dqd)
 
-bbob-lga: $(RUN) ## BBOB as in the learned GA's paper, Figure 4: 9,600 trials (resumes)
+bbob-lga: $(RUN) ## BBOB as in the learned GA's paper, Figure 4: 10,800 trials (resumes)
 	$(call run_suite,bbob-lga)
 
-bbob-lga-grid: $(RUN) ## the same over dimensions and populations, Figure 5: 10,000 trials (resumes)
+bbob-lga-grid: $(RUN) ## the same over dimensions and populations, Figure 5: 12,000 trials (resumes)
 	$(call run_suite,bbob-lga-grid)
 
 bbob-coco: $(RUN) ## BBOB as COCO runs it: 14,400 trials of 10,000 evaluations a parameter (resumes)
@@ -88,8 +88,8 @@ lga-transfer: $(RUN) ## the Gaussian GA with one learned operator, tuned beside 
 	  $(BIN)/qdbench tune $$id --suite bbob-lga --fix batch_size=32 --out results/lga-transfer/$$id || exit 1; done
 	$(BIN)/qdbench leaderboard tuned results/lga-transfer --out results/lga-transfer-board
 
-lga-bbob: $(RUN) ## the GAs with one setting each, tuned on the training functions: 6,000 trials (resumes)
-	$(call run_suite,lga-bbob)
+bbob-lga-tuned: $(RUN) ## the GAs with one setting each, tuned on the training functions: 6,000 trials (resumes)
+	$(call run_suite,bbob-lga-tuned)
 
 lga-tune: $(RUN) ## tune the learned GA and the genetic algorithms on BBOB, and make a board of it (half an hour)
 	for id in lga gaussian-ga mr15-ga samr-ga gesmr-ga; do \

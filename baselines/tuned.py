@@ -1,8 +1,8 @@
 """Hyperparameters that qdbench tuned for a family of tasks, where the algorithm's authors published none.
 
 They are the global choices of ``qdbench tune ID --suite bbob-lga`` (20 parameters, 50 generations of 32, 50 repetitions
-of all 24 functions); the rule and the evidence are in ``leaderboards/bbob/tuning``. Forms with restarts take those of
-the optimizer that they restart.
+of all 24 functions); the rule and the evidence are in ``leaderboards/bbob/tuning`` and ``leaderboards/lga/tuning``.
+Forms with restarts take those of the optimizer that they restart.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ _BBOB: dict[str, dict[str, float]] = {
     "openai-es": {"sigma": 0.25, "learning_rate": 0.5},
     "sep-cma-es": {"sigma": 2.0},
     "cma-es": {"sigma": 2.0},
+    "lga": {"elite_ratio": 1.0, "sigma": 0.75},
+    "evosax-lga": {"sigma": 0.25},
 }
 
 

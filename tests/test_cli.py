@@ -50,7 +50,10 @@ def test_listings(kind: str, names: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("run", "--suite", "quik"), "no suite 'quik': the suites are bbob-coco, bbob-lga, bbob-lga-grid, dqd, quick"),
+        (
+            ("run", "--suite", "quik"),
+            "no suite 'quik': the suites are bbob-coco, bbob-lga, bbob-lga-grid, bbob-lga-tuned, dqd, quick",
+        ),
         (("run",), "name a suite"),
         (("run", "--task", "LP-Spere-v0", "--optimizer", "cma-mega"), "did you mean LP-Sphere-v0"),
         (("run", "--task", "LP-Sphere-v9", "--optimizer", "cma-mega"), "the versions of 'LP-Sphere' are LP-Sphere-v0"),

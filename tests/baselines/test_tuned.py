@@ -11,16 +11,21 @@ import pytest
 import baselines
 import qdbench
 from baselines.tuned import tuned_hyperparameters
+from qdbench.harness.suite import load_suite
+from qdbench.leaderboard.tuned.data import read_all
+from qdbench.leaderboard.tuned.protocols import one_setting
 
-TUNINGS = sorted(Path(__file__).resolve().parents[2].glob("leaderboards/bbob/tuning/*/tune.json"))
+TUNINGS = sorted(Path(__file__).resolve().parents[2].glob("leaderboards/*/tuning/*/tune.json"))
 SPEC = qdbench.make("BBOB-v0", dim=5).spec
 
 
 def test_there_is_evidence_for_every_one() -> None:
     assert {path.parent.name for path in TUNINGS} == {
         "cma-es",
+        "evosax-lga",
         "gaussian-ga",
         "gesmr-ga",
+        "lga",
         "mr15-ga",
         "openai-es",
         "samr-ga",
@@ -35,6 +40,14 @@ def test_defaults_are_the_global_choice(path: Path) -> None:
     assert (tuning["suite"], tuning["repetitions"], len(tuning["tasks"])) == ("bbob-lga", 50, 24)
     assert tuned_hyperparameters(tuning["optimizer"], SPEC) == tuning["global"]["hyperparameters"]
     assert tuned_hyperparameters(f"{tuning['optimizer']}-restarts", SPEC) == tuning["global"]["hyperparameters"]
+
+
+def test_the_suite_of_one_setting_each_has_the_choice_of_the_training_functions() -> None:
+    settings = {choice.id: choice.all_hyperparameters() for choice in load_suite("bbob-lga-tuned").optimizers}
+    for tuning in read_all([path for path in TUNINGS if path.parent.name in settings]):
+        (cell,) = set(one_setting(tuning).values())
+        assert settings.pop(tuning.optimizer) == [{"batch_size": 32, **tuning.cells[cell]}]
+    assert not settings
 
 
 def test_they_arrive_and_give_way() -> None:

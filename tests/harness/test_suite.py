@@ -37,7 +37,7 @@ def test_every_suite_names_things_that_exist_and_fit(name: str) -> None:
 
 def test_the_bbob_suites_are_as_published() -> None:
     counts = {}
-    for name in ("bbob-lga", "bbob-lga-grid", "bbob-coco"):
+    for name in ("bbob-lga", "bbob-lga-tuned", "bbob-lga-grid", "bbob-coco"):
         suite = load_suite(name)
         planned = plan(
             suite.all_tasks(), suite.all_optimizers(), range(suite.repetitions), suite.rule(), keep_solutions=False
@@ -45,8 +45,9 @@ def test_the_bbob_suites_are_as_published() -> None:
         assert len({job.label for job in planned}) == len(planned)
         counts[name] = len(planned)
     assert counts == {
-        "bbob-lga": 24 * 8 * 50,
-        "bbob-lga-grid": 10 * 5 * 5 * 4 * 10,
+        "bbob-lga": 24 * 9 * 50,
+        "bbob-lga-tuned": 24 * 5 * 50,
+        "bbob-lga-grid": 10 * 5 * 6 * 4 * 10,
         "bbob-coco": 24 * 5 * 15 * 8,
     }
     spec = qdbench.make("BBOB-v0", function=8, dim=5).spec

@@ -17,8 +17,9 @@ BOARDS = sorted(path.parent for path in ROOT.rglob("results"))
 TRAINING = {1, 4, 6, 8, 11, 15, 16, 17, 19, 20}
 ALL = set(range(1, 25))
 BBOB = {
-    "lga": (8 * 24 * 50, ALL, {1}, 50),
-    "lga-grid": (5 * 10 * 5 * 4 * 10, TRAINING, {1}, 10),
+    "lga": (9 * 24 * 50, ALL, {1}, 50),
+    "lga-tuned": (5 * 24 * 50, ALL, {1}, 50),
+    "lga-grid": (6 * 10 * 5 * 4 * 10, TRAINING, {1}, 10),
     "coco": (8 * 24 * 5 * 15, ALL, set(range(1, 16)), 1),
 }
 

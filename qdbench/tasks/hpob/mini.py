@@ -1,0 +1,120 @@
+"""HPO-Mini: an HPO benchmark that comes with qdbench, made of real runs of scikit-learn's models."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+import equinox as eqx
+import jax.numpy as jnp
+import pandas as pd
+from jaxtyping import Array, Float, Key
+
+from qdbench.protocols import Evaluation, Task, precision_of
+from qdbench.spec import JsonScalar, TaskSpec
+from qdbench.tasks.hpob.pack import Pack, load_pack
+from qdbench.tasks.hpob.task import SurrogateTask, assemble, describe
+
+SCORE, DATASET = "accuracy", "dataset"
+_TITLE, _FAMILY = "HPO-Mini", "hpo-mini"
+
+
+class TableTask(Task):
+    r"""A classifier's hyperparameters, judged by the real run of the nearest configuration in a table.
+
+    With the configurations :math:`c_i \in [0, 1]^D` and their accuracies :math:`a_i`,
+
+    .. math:: f(x) = \frac{a_j - y_{min}}{y_{max} - y_{min}}, \qquad j = \arg\min_i \|\mathrm{clip}(x, 0, 1) - c_i\|,
+
+    the first of those that are equally near. :math:`y_{min}` and :math:`y_{max}` are the table's worst and best, so
+    the best configuration has 1. All else is as in :class:`~qdbench.tasks.hpob.task.SurrogateTask`.
+
+    Shapes: solutions ``(batch, D)``, objective ``(batch,)``, measures ``(batch, 2)``.
+
+    Source: pineda2021hpob, whose discrete benchmark looks accuracies up, too; there, optimizers choose from the table.
+
+    Version history: HPO-Mini-v0, 1,000 configurations a task.
+    """
+
+    spec: TaskSpec = eqx.field(static=True)
+    configurations: Float[Array, "rows dim"]
+    accuracies: Float[Array, " rows"]
+    low: Float[Array, ""]
+    span: Float[Array, ""]
+
+    def _evaluate(self, key: Key[Array, ""] | None, solutions: Float[Array, "batch n"], gradients: bool) -> Evaluation:
+        del key, gradients
+        inside = jnp.clip(solutions, 0, 1)
+        difference = inside[:, None, :] - self.configurations
+        nearest = (difference * difference).sum(axis=-1).argmin(axis=-1)
+        objective = (self.accuracies[nearest] - self.low) / self.span
+        return Evaluation(objective, inside[:, : self.spec.num_measures])
+
+
+def make(
+    id: str,
+    space: str = "svm",
+    dataset: str = "digits",
+    mode: str = "surrogate",
+    start: str = "centre",
+    precision: str = "float64",
+    measures: bool = True,
+) -> SurrogateTask | TableTask:
+    """Makes a task of HPO-Mini.
+
+    Args:
+        id: The registered id.
+        space: ``"svm"``, ``"knn"``, ``"logistic"``, ``"forest"``, ``"mlp"`` or ``"boosting"``.
+        dataset: ``"breast_cancer"``, ``"iris"`` or ``"wine"``; of ``svm``, ``forest`` and ``mlp`` also ``"digits"``.
+        mode: ``"surrogate"``, or ``"table"`` for the run of the nearest configuration.
+        start: ``"centre"`` (all solutions at 0.5) or ``"uniform"``.
+        precision: ``"float32"`` or ``"float64"``.
+        measures: Whether the task has measures.
+
+    Raises:
+        DataError: If there is no such space, or no such data set in it.
+        ValueError: If an argument has another value.
+    """
+    if mode not in ("surrogate", "table"):
+        raise ValueError(f"{id}: mode must be 'surrogate' or 'table', but it is {mode!r}")
+    pack = shipped()
+    named: Mapping[str, JsonScalar] = {"space": space, "dataset": dataset, "mode": mode}
+    if mode == "surrogate":
+        return assemble(id, _FAMILY, _TITLE, pack, named, start, precision, measures, ("pineda2021hpob",))
+    surrogate = pack.surrogate(space, dataset)
+    title = f"{_TITLE}, looked up in the table"
+    spec = describe(id, _FAMILY, title, surrogate, named, start, precision, measures, ("pineda2021hpob",))
+    rows = table(space, dataset)
+    with precision_of(spec):
+        return TableTask(
+            spec=spec,
+            configurations=jnp.asarray(rows.drop(columns=SCORE).to_numpy(), spec.precision),
+            accuracies=jnp.asarray(rows[SCORE].to_numpy(), spec.precision),
+            low=jnp.asarray(surrogate.y_min, spec.precision),
+            span=jnp.asarray(surrogate.y_max - surrogate.y_min, spec.precision),
+        )
+
+
+@functools.cache
+def shipped() -> Pack:
+    """The surrogates that come with qdbench."""
+    with resources.as_file(_folder()) as folder:
+        return load_pack(Path(folder) / "surrogates.npz")
+
+
+def table(space: str, dataset: str) -> pd.DataFrame:
+    """The runs of a task: the coordinates in [0, 1], a column each, and the accuracy."""
+    rows = _tables(space)
+    return rows[rows[DATASET] == dataset].drop(columns=DATASET).reset_index(drop=True)
+
+
+@functools.cache
+def _tables(space: str) -> pd.DataFrame:
+    with resources.as_file(_folder()) as folder:
+        return pd.read_parquet(Path(folder) / f"{space}.parquet")
+
+
+def _folder() -> resources.abc.Traversable:
+    return resources.files("qdbench.tasks.hpob") / "mini_data"
