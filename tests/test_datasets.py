@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from qdbench import datasets
+from qdbench import datasets, terminal
 from qdbench.cli import app
 from qdbench.datasets import HPOB_PACK, HPOB_SURROGATES, DataError, DataFile, Dataset
 from tests.tasks.hpob import models
@@ -27,8 +27,12 @@ HASH = hashlib.sha256(CONTENT).hexdigest()
 
 
 def call(*arguments: str, **environment: str) -> Result:
-    variables = {"COLUMNS": "250", "TERM": "dumb", "NO_COLOR": "1", **environment}
-    return CliRunner().invoke(app, ["data", *arguments], env=variables)
+    # A console keeps the width that the environment had when it was made, which in a worker is another one.
+    with pytest.MonkeyPatch.context() as patch:
+        for console in (terminal.console, terminal.errors):
+            patch.setattr(console, "_width", 250)
+            patch.setattr(console, "_height", 50)
+        return CliRunner().invoke(app, ["data", *arguments], env={"NO_COLOR": "1", **environment})
 
 
 @pytest.fixture

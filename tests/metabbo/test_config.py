@@ -40,8 +40,8 @@ def test_defaults_are_the_paper_s() -> None:
     assert default.generations == paper.generations
 
 
-def test_the_preset_for_the_cpu_differs_in_size_and_fitness_alone() -> None:
-    """Half of the meta-population, fewer tasks and dimensions, and the mean over tasks of ranks."""
+def test_how_the_preset_for_the_cpu_differs() -> None:
+    """In size, dimensions, noise, schedules and fitness, as docs/learned_ga.md says, and in nothing else."""
     paper, cpu = (load_preset("lga", name, {}).model_dump() for name in ("paper", "cpu"))
     assert {name for name in paper if paper[name] != cpu[name]} == {
         "members",
@@ -49,10 +49,15 @@ def test_the_preset_for_the_cpu_differs_in_size_and_fitness_alone() -> None:
         "tasks",
         "normalisation",
         "aggregate",
+        "noise",
+        "mean_decay",
+        "sigma",
+        "learning_rate",
     }
     assert (cpu["members"], cpu["normalisation"], cpu["aggregate"]) == (256, "rank", "mean")
+    assert (cpu["noise"], cpu["mean_decay"]) == (0.2, 0)
     for one, other in zip(paper["tasks"], cpu["tasks"], strict=True):
-        assert set(other["grid"].pop("dim")) < set(one["grid"].pop("dim"))
+        assert (one["grid"].pop("dim"), other["grid"].pop("dim")) == (tuple(range(2, 11)), (2, 5, 10, 20))
         assert one == other
 
 
