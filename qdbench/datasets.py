@@ -9,11 +9,11 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import hashlib
-import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+
+from qdbench.registry import load
 
 FOLDER_VARIABLE = "QDBENCH_DATA"
 OFFLINE_VARIABLE = "QDBENCH_OFFLINE"
@@ -186,7 +186,7 @@ def fetch(id: str, data_home: Path | None = None, progress: Progress | None = No
         if file.url is not None:
             _download(file, root, progress)
     if chosen.finisher is not None:
-        resolve(chosen.finisher)(root, progress)
+        load(chosen.finisher)(root, progress)
     return [root / file.name for file in chosen.files]
 
 
@@ -199,12 +199,6 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def resolve(reference: str) -> Any:
-    """The object that ``"module:attribute"`` names."""
-    module, _, attribute = reference.partition(":")
-    return getattr(importlib.import_module(module), attribute)
-
-
 def _problem(file: DataFile, path: Path, size: int) -> str:
     if file.size is not None and size != file.size:
         return f"{size:,} bytes; it should have {file.size:,}"
@@ -212,7 +206,7 @@ def _problem(file: DataFile, path: Path, size: int) -> str:
         return f"sha256 {found}; it should be {file.sha256}"
     if file.checker is not None:
         try:
-            resolve(file.checker)(path)
+            load(file.checker)(path)
         except DataError as error:
             return str(error)
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 import zlib
@@ -65,10 +66,9 @@ def run(folder: Path, count: int, seed: int, jobs: int) -> Iterator[tuple[str, s
     ]
     # A core each: the models' own threads would be in the way of one another.
     os.environ["OMP_NUM_THREADS"] = "1"
-    chunks = Parallel(n_jobs=jobs, return_as="generator_unordered")(
+    yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(
         delayed(_chunk)(folder, *chunk, count, seed) for chunk in wanted
     )
-    yield from chunks
 
 
 def table(folder: Path, space: str, dataset: str, count: int, seed: int) -> pd.DataFrame:
@@ -86,12 +86,9 @@ def table(folder: Path, space: str, dataset: str, count: int, seed: int) -> pd.D
 def _chunk(folder: Path, space: str, dataset: str, first: int, count: int, seed: int) -> tuple[str, str, int]:
     units = configurations(space, dataset, count, seed)[first : first + CHUNK]
     scores = np.array([accuracy(space, dataset, unit, seed) for unit in units])
-    path = _path(folder, space, dataset, first)
-    partial = path.with_suffix(".partial.npy")
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    np.save(partial, scores)
-    write_atomically(path, partial.read_bytes())
-    partial.unlink()
+    content = io.BytesIO()
+    np.save(content, scores)
+    write_atomically(_path(folder, space, dataset, first), content.getvalue())
     return space, dataset, len(units)
 
 

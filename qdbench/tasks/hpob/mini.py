@@ -10,18 +10,18 @@ from pathlib import Path
 import equinox as eqx
 import jax.numpy as jnp
 import pandas as pd
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float
 
-from qdbench.protocols import Evaluation, Task, precision_of
+from qdbench.protocols import precision_of
 from qdbench.spec import JsonScalar, TaskSpec
-from qdbench.tasks.hpob.pack import Pack, load_pack
-from qdbench.tasks.hpob.task import SurrogateTask, assemble, describe
+from qdbench.tasks.hpob.pack import Pack, cached_pack
+from qdbench.tasks.hpob.task import HpoTask, SurrogateTask, assemble, describe, scale
 
 SCORE, DATASET = "accuracy", "dataset"
 _TITLE, _FAMILY = "HPO-Mini", "hpo-mini"
 
 
-class TableTask(Task):
+class TableTask(HpoTask):
     r"""A classifier's hyperparameters, judged by the real run of the nearest configuration in a table.
 
     With the configurations :math:`c_i \in [0, 1]^D` and their accuracies :math:`a_i`,
@@ -44,13 +44,10 @@ class TableTask(Task):
     low: Float[Array, ""]
     span: Float[Array, ""]
 
-    def _evaluate(self, key: Key[Array, ""] | None, solutions: Float[Array, "batch n"], gradients: bool) -> Evaluation:
-        del key, gradients
-        inside = jnp.clip(solutions, 0, 1)
+    def accuracy(self, inside: Float[Array, "batch n"]) -> Float[Array, " batch"]:
+        """That of the nearest configuration."""
         difference = inside[:, None, :] - self.configurations
-        nearest = (difference * difference).sum(axis=-1).argmin(axis=-1)
-        objective = (self.accuracies[nearest] - self.low) / self.span
-        return Evaluation(objective, inside[:, : self.spec.num_measures])
+        return self.accuracies[(difference * difference).sum(axis=-1).argmin(axis=-1)]
 
 
 def make(
@@ -92,16 +89,14 @@ def make(
             spec=spec,
             configurations=jnp.asarray(rows.drop(columns=SCORE).to_numpy(), spec.precision),
             accuracies=jnp.asarray(rows[SCORE].to_numpy(), spec.precision),
-            low=jnp.asarray(surrogate.y_min, spec.precision),
-            span=jnp.asarray(surrogate.y_max - surrogate.y_min, spec.precision),
+            **scale(surrogate, spec),
         )
 
 
-@functools.cache
 def shipped() -> Pack:
     """The surrogates that come with qdbench."""
     with resources.as_file(_folder()) as folder:
-        return load_pack(Path(folder) / "surrogates.npz")
+        return cached_pack(Path(folder) / "surrogates.npz")
 
 
 def table(space: str, dataset: str) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import hashlib
 import io
 import zipfile
@@ -172,9 +173,24 @@ def load_pack(path: Path) -> Pack:
     return _pack(path, header, arrays)
 
 
+def cached_pack(path: Path) -> Pack:
+    """As :func:`load_pack`, but a file that has not changed is read once: tasks are made one at a time."""
+    try:
+        state = path.stat()
+    except OSError:
+        return load_pack(path)
+    return _cached(path, state.st_mtime_ns, state.st_size)
+
+
 def verify(path: Path) -> None:
     """Reads a pack for the sake of its checks alone; see :func:`load_pack`."""
     load_pack(path)
+
+
+@functools.lru_cache(maxsize=4)
+def _cached(path: Path, modified: int, size: int) -> Pack:
+    del modified, size
+    return load_pack(path)
 
 
 def _pack(path: Path, header: _Header, arrays: dict[str, np.ndarray]) -> Pack:

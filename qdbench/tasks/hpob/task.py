@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,14 +15,31 @@ from qdbench.datasets import HPOB_PACK, DataError, locate
 from qdbench.protocols import Evaluation, Task, precision_of
 from qdbench.spec import JsonScalar, Measure, Start, TaskSpec
 from qdbench.tasks.hpob.ensemble import TreeEnsemble, from_pack, predict
-from qdbench.tasks.hpob.pack import Pack, Surrogate, load_pack
+from qdbench.tasks.hpob.pack import Pack, Surrogate, cached_pack
 
 BUDGET = 105
 _CELLS = 20
 _CENTRE = 0.5
 
 
-class SurrogateTask(Task):
+class HpoTask(Task):
+    """Hyperparameters in [0, 1]^D with normalised accuracies; subclasses say how accurate a configuration is."""
+
+    low: eqx.AbstractVar[Float[Array, ""]]
+    span: eqx.AbstractVar[Float[Array, ""]]
+
+    @abc.abstractmethod
+    def accuracy(self, inside: Float[Array, "batch n"]) -> Float[Array, " batch"]:
+        """The accuracies of configurations in [0, 1]^D."""
+
+    def _evaluate(self, key: Key[Array, ""] | None, solutions: Float[Array, "batch n"], gradients: bool) -> Evaluation:
+        del key, gradients
+        inside = jnp.clip(solutions, 0, 1)
+        objective = jnp.clip((self.accuracy(inside) - self.low) / self.span, 0, 1)
+        return Evaluation(objective, inside[:, : self.spec.num_measures])
+
+
+class SurrogateTask(HpoTask):
     r"""A classifier's hyperparameters in :math:`[0, 1]^D`; the objective is the normalised accuracy, higher is better.
 
     A surrogate g, an ensemble of regression trees, predicts the accuracy of a configuration:
@@ -51,12 +69,9 @@ class SurrogateTask(Task):
     low: Float[Array, ""]
     span: Float[Array, ""]
 
-    def _evaluate(self, key: Key[Array, ""] | None, solutions: Float[Array, "batch n"], gradients: bool) -> Evaluation:
-        del key, gradients
-        inside = jnp.clip(solutions, 0, 1)
-        predicted = predict(self.ensemble, inside).astype(solutions.dtype)
-        objective = jnp.clip((predicted - self.low) / self.span, 0, 1)
-        return Evaluation(objective, inside[:, : self.spec.num_measures])
+    def accuracy(self, inside: Float[Array, "batch n"]) -> Float[Array, " batch"]:
+        """What the surrogate predicts."""
+        return predict(self.ensemble, inside).astype(inside.dtype)
 
 
 def make(
@@ -81,10 +96,11 @@ def make(
         DataError: If HPO-B's surrogates are not there (``qdbench data fetch hpob``), or have no such task.
         ValueError: If an argument has another value.
     """
-    pack = load_pack(locate(HPOB_PACK))
+    path = locate(HPOB_PACK)
+    pack = cached_pack(path)
     if not pack.official:
         raise DataError(
-            f"{locate(HPOB_PACK)} was not made of HPO-B's official file: use HPO-Own-v0 with pack=... for others, "
+            f"{path} was not made of HPO-B's official file: use HPO-Own-v0 with pack=... for others, "
             "or get the official one with `qdbench data fetch hpob`"
         )
     named = {"space": _name(id, "space", space), "dataset": _name(id, "dataset", dataset)}
@@ -117,7 +133,7 @@ def make_own(
     """
     if not pack:
         raise ValueError(f"{id}: pack must be the path of a file that `qdbench data import` wrote")
-    found = load_pack(Path(pack))
+    found = cached_pack(Path(pack))
     named = {"pack": pack, "space": _name(id, "space", space), "dataset": _name(id, "dataset", dataset)}
     return assemble(id, "hpo-own", Path(pack).stem, found, named, start, precision, measures, ())
 
@@ -156,8 +172,7 @@ def assemble(
         return SurrogateTask(
             spec=spec,
             ensemble=from_pack(pack, surrogate.space, surrogate.dataset),
-            low=jnp.asarray(surrogate.y_min, spec.precision),
-            span=jnp.asarray(surrogate.y_max - surrogate.y_min, spec.precision),
+            **scale(surrogate, spec),
         )
 
 
@@ -194,6 +209,12 @@ def describe(
         start=Start(kind="uniform") if start == "uniform" else Start(kind="normal", mean=_CENTRE, scale=0.0),
         citations=(*citations, "lange2023lga"),
     )
+
+
+def scale(surrogate: Surrogate, spec: TaskSpec) -> dict[str, Array]:
+    """The fields of a task that normalise accuracies."""
+    low, high = surrogate.y_min, surrogate.y_max
+    return {"low": jnp.asarray(low, spec.precision), "span": jnp.asarray(high - low, spec.precision)}
 
 
 def _name(id: str, name: str, value: str | int) -> str:

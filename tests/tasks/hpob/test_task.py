@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
 import xgboost
 
@@ -16,9 +17,10 @@ from baselines.random_search import sample_start
 from qdbench.datasets import FOLDER_VARIABLE, HPOB_PACK, DataError
 from qdbench.protocols import precision_of
 from qdbench.random import derive
-from qdbench.tasks.hpob import task
+from qdbench.tasks.hpob import mini, task
 from qdbench.tasks.hpob.importing import import_surrogates
 from qdbench.tasks.hpob.names import key_of
+from qdbench.tasks.hpob.pack import cached_pack, load_pack
 from tests.tasks.hpob import models
 
 # The model of random data predicts numbers on both sides of the range.
@@ -64,6 +66,38 @@ def test_the_objective_is_that_of_the_handler(
     # The predictions are the same; XLA divides by multiplying with the inverse.
     np.testing.assert_allclose(np.asarray(found.objective), expected, rtol=4e-16)
     np.testing.assert_array_equal(np.asarray(found.measures), inside[:, :2])
+
+
+def test_the_table_gives_the_nearest_run(pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    rows = pd.DataFrame(rng.random((40, 3), np.float32), columns=["a", "b", "c"])
+    rows["accuracy"] = np.linspace(LOW, HIGH, 40)
+    monkeypatch.setattr(mini, "shipped", lambda: load_pack(pack))
+    monkeypatch.setattr(mini, "table", lambda space, dataset: rows)
+    made = mini.make("HPO-Mini-v0", *NAMES[0], mode="table")
+    solutions = rng.uniform(-0.2, 1.2, (60, 3))
+    inside = np.clip(solutions, 0, 1)
+    nearest = [np.linalg.norm(rows[["a", "b", "c"]].to_numpy(np.float64) - x, axis=1).argmin() for x in inside]
+    found = made.evaluate(None, solutions)
+    expected = (rows["accuracy"].to_numpy()[nearest] - LOW) / (HIGH - LOW)
+    np.testing.assert_allclose(np.asarray(found.objective), expected, rtol=1e-15, atol=1e-15)
+    np.testing.assert_array_equal(np.asarray(found.measures), inside[:, :2])
+
+
+def test_an_unchanged_pack_is_read_once(pack: Path, tmp_path: Path, boosters: dict[tuple[str, str], Any]) -> None:
+    path = tmp_path / "pack.npz"
+    path.write_bytes(pack.read_bytes())
+    first = cached_pack(path)
+    assert cached_pack(path) is first
+    folder = tmp_path / "one"
+    folder.mkdir()
+    (folder / f"{key_of(*NAMES[2])}.json").write_bytes(models.content(boosters[NAMES[2]]))
+    (folder / "summary-stats.json").write_text(json.dumps({key_of(*NAMES[2]): {"y_min": LOW, "y_max": HIGH}}))
+    import_surrogates(folder, path)
+    assert cached_pack(path).names == (NAMES[2],)
+    path.unlink()
+    with pytest.raises(DataError, match="there is no file"):
+        cached_pack(path)
 
 
 def test_float32_differs_by_rounding(pack: Path) -> None:
