@@ -32,6 +32,8 @@ app = typer.Typer(
 _RESULTS = Path(__file__).resolve().parent / "results"
 Out = Annotated[Path, typer.Option(help="Folder of the tables.")]
 Rounds = Annotated[int, typer.Option(min=1, help="How often to measure; medians are reported.")]
+Seconds = Annotated[float, typer.Option(min=0.001, help="About how long one repetition should run.")]
+Timeout = Annotated[float, typer.Option(help="Seconds after which a measurement is given up.")]
 Core = Annotated[int | None, typer.Option(help="The core to pin to. Default: the last one that may be used.")]
 
 
@@ -39,7 +41,7 @@ Core = Annotated[int | None, typer.Option(help="The core to pin to. Default: the
 def main(context: typer.Context) -> None:
     """Runs the two standard benchmarks if no command is given."""
     if context.invoked_subcommand is None:
-        _need_pyribs()
+        _need("pyribs", "ribs")
         succeeded = peers_benchmark.run(_RESULTS, 10_000, 3, _core(None))
         succeeded &= scaling_benchmark.run(_RESULTS, 3, 2.0, 10_000, _core(None), 900.0)
         _leave(succeeded)
@@ -53,7 +55,7 @@ def peers(
     core: Core = None,
 ) -> None:
     """CMA-MEGA, MAP-Elites (line) and CMA-ME beside pyribs, and beside QDax if it is installed."""
-    _need_pyribs()
+    _need("pyribs", "ribs")
     _leave(peers_benchmark.run(out, iterations, rounds, _core(core)))
 
 
@@ -72,7 +74,7 @@ def scaling(
 
 @app.command()
 def profile(
-    seconds: Annotated[float, typer.Option(min=0.001, help="About how long one repetition should run.")] = 0.1,
+    seconds: Seconds = 0.1,
     rounds: Rounds = 7,
     out: Out = _RESULTS,
     core: Core = None,
@@ -84,9 +86,9 @@ def profile(
 @app.command("bbob-functions")
 def bbob_functions(
     function: Annotated[list[int] | None, typer.Option(min=1, max=24, help="A function; repeat it for more.")] = None,
-    seconds: Annotated[float, typer.Option(min=0.001, help="About how long one repetition should run.")] = 0.1,
+    seconds: Seconds = 0.1,
     rounds: Rounds = 3,
-    timeout: Annotated[float, typer.Option(help="Seconds after which a measurement is given up.")] = 300.0,
+    timeout: Timeout = 300.0,
     out: Out = _RESULTS,
     core: Core = None,
 ) -> None:
@@ -100,9 +102,9 @@ def bbob_functions(
 def bbob_runs(
     algorithm: Annotated[list[str] | None, typer.Option(help="qdbench's id; repeat it for more. Default: all.")] = None,
     function: Annotated[list[int] | None, typer.Option(help="1 or 15; repeat it for both. Default: both.")] = None,
-    seconds: Annotated[float, typer.Option(min=0.001, help="About how long one repetition should run.")] = 0.5,
+    seconds: Seconds = 0.5,
     rounds: Rounds = 3,
-    timeout: Annotated[float, typer.Option(help="Seconds after which a measurement is given up.")] = 300.0,
+    timeout: Timeout = 300.0,
     out: Out = _RESULTS,
     core: Core = None,
 ) -> None:
@@ -122,9 +124,9 @@ def bbob_runs(
 
 @app.command("inner-loops")
 def inner_loops(
-    seconds: Annotated[float, typer.Option(min=0.001, help="About how long one repetition should run.")] = 0.5,
+    seconds: Seconds = 0.5,
     rounds: Rounds = 3,
-    timeout: Annotated[float, typer.Option(help="Seconds after which a measurement is given up.")] = 300.0,
+    timeout: Timeout = 300.0,
     out: Out = _RESULTS,
     core: Core = None,
 ) -> None:
@@ -136,16 +138,14 @@ def inner_loops(
 @app.command()
 def surrogates(
     archive: Annotated[Path, typer.Argument(help="Models, laid out like HPO-B's saved-surrogates.zip.")],
-    seconds: Annotated[float, typer.Option(min=0.001, help="About how long one repetition should run.")] = 0.3,
+    seconds: Seconds = 0.3,
     rounds: Rounds = 3,
-    timeout: Annotated[float, typer.Option(help="Seconds after which a measurement is given up.")] = 600.0,
+    timeout: Timeout = 600.0,
     out: Out = _RESULTS,
     core: Core = None,
 ) -> None:
     """HPO-B's tree ensembles beside xgboost: one model and all, loading, memory."""
-    if importlib.util.find_spec("xgboost") is None:
-        console.print("xgboost is not installed: [b]pip install -e '.\\[benchmark]'[/b]")
-        raise typer.Exit(1)
+    _need("xgboost", "xgboost")
     _leave(surrogates_benchmark.run(archive, out, rounds, seconds, _core(core), timeout))
 
 
@@ -161,9 +161,9 @@ def _core(chosen: int | None) -> int | None:
     return chosen
 
 
-def _need_pyribs() -> None:
-    if importlib.util.find_spec("ribs") is None:
-        console.print("pyribs is not installed: [b]pip install -e '.\\[benchmark]'[/b], or [b]make bench[/b]")
+def _need(name: str, module: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        console.print(f"{name} is not installed: [b]pip install -e '.\\[benchmark]'[/b], or [b]make bench[/b]")
         raise typer.Exit(1)
 
 
