@@ -36,7 +36,7 @@ class MapElites(Optimizer):
     def ask(self, key: Key[Array, ""], state: Archive, batch: Batch) -> tuple[Array, Archive]:
         """The initial population, or offspring."""
         if batch in self.initial:
-            return sample_start(key, self.spec, batch.size), state
+            return sample_start(key, self.spec, batch.size, self.variation.spread), state
         return self.variation(key, state, batch.size), state
 
     def tell(

@@ -15,6 +15,11 @@ from qdbench.random import add_normal, derive, normal
 class Variation(eqx.Module):
     """Makes offspring from uniformly random elites of an archive."""
 
+    @property
+    @abc.abstractmethod
+    def spread(self) -> Float[Array, ""]:
+        """The deviation of offspring around one elite."""
+
     @abc.abstractmethod
     def __call__(self, key: Key[Array, ""], archive: Archive, count: int) -> Float[Array, "count dim"]:
         """Returns ``count`` offspring."""
@@ -24,6 +29,11 @@ class Gaussian(Variation):
     r""":math:`\theta' = \theta_i + \sigma \mathcal{N}(0, I)` with a uniformly random elite i."""
 
     sigma: Float[Array, ""]
+
+    @property
+    def spread(self) -> Float[Array, ""]:
+        """The deviation of offspring around one elite."""
+        return self.sigma
 
     def __call__(self, key: Key[Array, ""], archive: Archive, count: int) -> Float[Array, "count dim"]:
         """Returns ``count`` offspring."""
@@ -39,6 +49,11 @@ class IsoLine(Variation):
 
     iso_sigma: Float[Array, ""]
     line_sigma: Float[Array, ""]
+
+    @property
+    def spread(self) -> Float[Array, ""]:
+        """The deviation of offspring around one elite."""
+        return self.iso_sigma
 
     def __call__(self, key: Key[Array, ""], archive: Archive, count: int) -> Float[Array, "count dim"]:
         """Returns ``count`` offspring."""

@@ -11,7 +11,7 @@ from typing import Any, Literal
 def check_names(
     thing: str, factory: Callable[..., Any], arguments: Mapping[str, Any], hidden: Collection[str] = ()
 ) -> None:
-    """Raises TypeError if the factory does not take one of the arguments.
+    """Raises TypeError if the factory does not take one of the arguments, or needs one that is not there.
 
     Args:
         thing: What is being made, for the message.
@@ -19,10 +19,14 @@ def check_names(
         arguments: What the caller gave.
         hidden: Parameters of the factory that are not the caller's to give.
     """
-    known = [name for name in inspect.signature(factory).parameters if name not in hidden]
+    known = {name: given for name, given in inspect.signature(factory).parameters.items() if name not in hidden}
     unknown = sorted(set(arguments) - set(known))
     if unknown:
         raise TypeError(f"{thing} has no argument {', '.join(unknown)}; it has {', '.join(known) or 'none'}")
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    needed = [name for name, given in known.items() if given.kind in named and given.default is given.empty]
+    if missing := [name for name in needed if name not in arguments]:
+        raise TypeError(f"{thing} needs the argument {', '.join(missing)}; it has {', '.join(known)}")
 
 
 def check_integer(id: str, name: str, value: Any, low: int, high: int | None = None) -> int:

@@ -140,7 +140,10 @@ def tune(
         list[str] | None,
         typer.Option(help="What to try, as [b]sigma=0.1,0.25[/b]; may be repeated. Default: the paper's grid."),
     ] = None,
-    fix: Annotated[list[str] | None, typer.Option(help="A hyperparameter as [b]batch_size=32[/b].")] = None,
+    fix: Annotated[
+        list[str] | None,
+        typer.Option(help="A hyperparameter, as [b]batch_size=32[/b] or [b]parameters=my.safetensors[/b]."),
+    ] = None,
     repetitions: Annotated[int | None, typer.Option(min=1, help="Trials of each cell. Default: the suite's.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("tuned"),
 ) -> None:
@@ -170,7 +173,7 @@ def tune(
         if not tasks:
             raise ValueError(f"suite {suite!r} has no such task")
         settings = [given for id, given in chosen.all_optimizers() if id == optimizer] or [{}]
-        fixed = {name: values[0] for name, values in map(_numbers, fix or ())}
+        fixed = dict(map(_setting, fix or ()))
         if len(settings) > 1 and not fixed:
             raise ValueError(f"suite {suite!r} has {len(settings)} settings of {optimizer!r}: fix one, as --fix NAME=1")
         wanted = dict(_numbers(item) for item in grid) if grid else None
@@ -296,6 +299,17 @@ def _numbers(text: str) -> tuple[str, tuple[int | float, ...]]:
         return name, tuple(int(value) if value.strip().isdecimal() else float(value) for value in values.split(","))
     except ValueError:
         raise ValueError(f"{text!r} should be a name and numbers, such as sigma=0.1,0.25") from None
+
+
+def _setting(text: str) -> tuple[str, int | float | str]:
+    """Reads ``name=1`` or ``name=text``."""
+    name, separator, value = text.partition("=")
+    if not name or not separator or not value:
+        raise ValueError(f"--fix is NAME=VALUE, such as batch_size=32, but it is {text!r}")
+    try:
+        return name, _numbers(text)[1][0]
+    except ValueError:
+        return name, value
 
 
 def _fraction(shard: str) -> tuple[int, int]:

@@ -25,7 +25,10 @@ Home = Annotated[
 
 @data_app.command("import")
 def import_data(
-    path: Annotated[Path, typer.Argument(help="saved-surrogates.zip, a folder laid out like it, or one model's JSON.")],
+    path: Annotated[
+        Path,
+        typer.Argument(help="saved-surrogates.zip, hpob-data.zip, a folder laid out like either, or one model's JSON."),
+    ],
     out: Annotated[Path | None, typer.Option(help="The file to write. Default: in the data folder.")] = None,
     unofficial: Annotated[
         bool, typer.Option("--unofficial", help="Import a saved-surrogates.zip that is not HPO-B's as your own.")
@@ -37,16 +40,23 @@ def import_data(
     y_max: Annotated[float, typer.Option(help="One model: the value that is normalised to 1.")] = 1.0,
     data_home: Home = None,
 ) -> None:
-    """Import HPO-B's surrogates, or an xgboost model of your own, as one compressed file.
+    """Import HPO-B's surrogates or initial designs, or an xgboost model of your own, as one compressed file.
 
     [b]qdbench data import saved-surrogates.zip[/b]
+
+    [b]qdbench data import hpob-data.zip[/b]
 
     [b]qdbench data import my-model.json --y-min 0.5 --y-max 0.9 --out my-model.npz[/b]
     """
     with friendly_errors():
+        from qdbench.tasks.hpob.designs import holds_designs, import_designs
         from qdbench.tasks.hpob.importing import import_surrogates
 
         with _progress() as progress:
+            if holds_designs(path):
+                written, tasks = import_designs(path, out, data_home=data_home, progress=progress)
+                console.print(f"initial designs of {tasks} tasks in {written}", soft_wrap=True, highlight=False)
+                return
             written, pack = import_surrogates(
                 path,
                 out,

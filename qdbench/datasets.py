@@ -102,7 +102,28 @@ HPOB_PACK = DataFile(
 )
 """The 86 surrogates of the meta-test tasks as qdbench evaluates them, made of the official file."""
 
-DATASETS = (Dataset("hpob", (HPOB_SURROGATES, HPOB_PACK), finisher="qdbench.tasks.hpob.importing:finish"),)
+HPOB_DATA = DataFile(
+    name="hpob/hpob-data.zip",
+    licence="MIT (HPO-B)",
+    command="qdbench data fetch hpob-designs",
+    size=261_011_374,
+    sha256="ab1c439e50ffea3d8a3f1e0ad7ee7f03cd3c12df05576de84ad7c3b58fbf3358",
+    url="https://rewind.tf.uni-freiburg.de/index.php/s/xdrJQPCTNi2zbfL/download/hpob-data.zip",
+)
+"""The tables of all runs; the address is that of the benchmark's README."""
+
+HPOB_DESIGNS = DataFile(
+    name="hpob/designs.json",
+    licence="MIT (HPO-B)",
+    command="qdbench data fetch hpob-designs, or qdbench data import hpob-data.zip",
+    checker="qdbench.tasks.hpob.designs:verify",
+)
+"""The official initial designs, made of the tables."""
+
+DATASETS = (
+    Dataset("hpob", (HPOB_SURROGATES, HPOB_PACK), finisher="qdbench.tasks.hpob.importing:finish"),
+    Dataset("hpob-designs", (HPOB_DATA, HPOB_DESIGNS), finisher="qdbench.tasks.hpob.designs:finish"),
+)
 
 
 def data_folder(data_home: Path | None = None) -> Path:
@@ -129,6 +150,18 @@ def dataset(id: str) -> Dataset:
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
         raise DataError(f"no data set {id!r}: {hint}")
     return known[id]
+
+
+def is_there(id: str, data_home: Path | None = None) -> bool:
+    """Whether the files of a data set that tasks read are there, whole or not.
+
+    Raises:
+        DataError: If there is no data set of that name.
+    """
+    chosen = dataset(id)
+    # What is only made into other files may have been removed since.
+    read = [file for file in chosen.files if chosen.finisher is None or file.url is None]
+    return all((data_folder(data_home) / file.name).is_file() for file in read)
 
 
 def locate(file: DataFile, data_home: Path | None = None) -> Path:

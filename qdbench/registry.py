@@ -31,11 +31,18 @@ class Entry:
     arguments: Mapping[str, Any]
     summary: str
     requires: str | None = None
+    data: str | None = None
 
     @property
     def is_available(self) -> bool:
-        """Whether the package that it needs beyond qdbench's own dependencies is installed."""
-        return self.requires is None or importlib.util.find_spec(self.requires) is not None
+        """Whether the package that it needs beyond qdbench's own dependencies is installed, and its data is there."""
+        if self.requires is not None and importlib.util.find_spec(self.requires) is None:
+            return False
+        if self.data is None:
+            return True
+        from qdbench.datasets import is_there
+
+        return is_there(self.data)
 
 
 class Registry:
@@ -48,7 +55,14 @@ class Registry:
         self._entries: dict[str, Entry] = {}
 
     def register(
-        self, id: str, entry_point: str, *, summary: str = "", requires: str | None = None, **arguments: Any
+        self,
+        id: str,
+        entry_point: str,
+        *,
+        summary: str = "",
+        requires: str | None = None,
+        data: str | None = None,
+        **arguments: Any,
     ) -> None:
         """Adds an entry.
 
@@ -57,6 +71,7 @@ class Registry:
             entry_point: ``"module:attribute"`` of its factory.
             summary: One line.
             requires: A package that has to be installed for it.
+            data: A data set that it reads; see :mod:`qdbench.datasets`.
             arguments: Bound to the factory.
 
         Raises:
@@ -68,7 +83,7 @@ class Registry:
             raise ValueError(f"{self.kind} id {id!r} is registered already, for {self._entries[id].entry_point!r}")
         if entry_point.count(":") != 1 or not all(entry_point.split(":")):
             raise ValueError(f"{self.kind} {id!r}: the entry point {entry_point!r} should be 'module:attribute'")
-        self._entries[id] = Entry(id, entry_point, dict(arguments), summary, requires)
+        self._entries[id] = Entry(id, entry_point, dict(arguments), summary, requires, data)
 
     def __contains__(self, id: str) -> bool:
         return id in self._entries

@@ -40,9 +40,13 @@ class Measure(_Frozen):
 
 
 class Start(_Frozen):
-    """Where the field starts searching: N(mean, scale^2 I) without bounds, or uniform in [low, high]^dim."""
+    """Where the field starts searching: N(mean, scale^2 I) without bounds, or uniform in [low, high]^dim.
 
-    kind: Literal["normal", "uniform"] = "normal"
+    A ``"design"`` is a task's own: its solutions are evaluated first, and count, and the search starts at the best of
+    them (:mod:`qdbench.harness.design`) instead of at the mean.
+    """
+
+    kind: Literal["normal", "uniform", "design"] = "normal"
     mean: float = 0.0
     scale: float = 1.0
     low: float = 0.0
@@ -142,6 +146,14 @@ class TaskSpec(_Frozen):
     def cells(self) -> int:
         """Number of cells of the archive; a task without measures has one, which holds its best solution."""
         return math.prod(self.archive_shape)
+
+    @property
+    def region(self) -> Start:
+        """Where solutions come from if not from a search: the start, or within the bounds where that is one point."""
+        if self.start.scale == 0 and self.start.kind != "uniform" and self.solution_bounds is not None:
+            low, high = self.solution_bounds
+            return Start(kind="uniform", low=low, high=high)
+        return self.start
 
     def structure(self) -> TaskSpec:
         """The part that decides shapes and compiled code; equal for all instances that can share one program."""

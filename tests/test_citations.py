@@ -9,13 +9,14 @@ import baselines
 import qdbench
 from qdbench.citations import BIBLIOGRAPHY, bibtex
 from qdbench.registry import UnknownNameError
+from tests import registered
 
 KEY = re.compile(r"\b[a-z]+(?:19|20)\d\d[a-z]+\b")
 
 
-@pytest.mark.parametrize("id", qdbench.list_tasks())
+@pytest.mark.parametrize("id", registered.AVAILABLE)
 def test_every_task_cites_sources_that_resolve(id):
-    citations = qdbench.make(id).spec.citations
+    citations = registered.make(id).spec.citations
     assert citations
     assert bibtex(citations).count("@") == len(citations)
 

@@ -20,7 +20,7 @@ from qdbench import datasets, terminal
 from qdbench.cli import app
 from qdbench.datasets import HPOB_PACK, HPOB_SURROGATES, DataError, DataFile, Dataset
 from tests.tasks.hpob import models
-from tests.tasks.hpob.test_importing import archive
+from tests.tasks.hpob.test_importing import archive, read_as
 
 CONTENT = b"some data"
 HASH = hashlib.sha256(CONTENT).hexdigest()
@@ -154,8 +154,8 @@ def test_fetching_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     surrogates = DataFile(
         HPOB_SURROGATES.name, "MIT", "get it", path.stat().st_size, datasets.sha256_of(path), "http://127.0.0.1:9/"
     )
-    for module in ("sources", "importing"):
-        monkeypatch.setattr(f"qdbench.tasks.hpob.{module}.HPOB_SURROGATES", surrogates)
+    monkeypatch.setattr("qdbench.tasks.hpob.importing.HPOB_SURROGATES", surrogates)
+    read_as(monkeypatch, file=surrogates)
     finisher = datasets.dataset("hpob").finisher
     monkeypatch.setattr(datasets, "DATASETS", (Dataset("hpob", (surrogates, HPOB_PACK), finisher),))
     (tmp_path / "hpob").mkdir()

@@ -18,6 +18,8 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+import qdbench
+from qdbench.tasks.hpob import mini
 from qdbench.tasks.hpob.ensemble import from_pack, predict
 from qdbench.tasks.hpob.importing import import_surrogates
 from qdbench.tasks.hpob.names import key_of, task_of
@@ -147,3 +149,48 @@ def test_models_are_imported_as_they_are(tmp_path: Path, monkeypatch: pytest.Mon
     np.testing.assert_array_equal(np.asarray(predict(from_pack(pack, "svm", "iris"), jnp.asarray(points))), expected)
     accuracy = tables["svm", "iris"]["accuracy"]
     assert pack.surrogate("svm", "iris").y_max == float(accuracy.max())
+
+
+def test_what_is_shipped_is_what_the_script_makes() -> None:
+    pack = mini.shipped()
+    assert set(pack.names) == set(runs.tasks())
+    for space, dataset in runs.tasks():
+        rows = mini.table(space, dataset)
+        units = runs.configurations(space, dataset, 1000, 0)
+        np.testing.assert_array_equal(rows.drop(columns=mini.SCORE).to_numpy(np.float32), units)
+        surrogate = pack.surrogate(space, dataset)
+        assert (surrogate.y_min, surrogate.y_max) == (rows[mini.SCORE].min(), rows[mini.SCORE].max())
+    # Releases of scikit-learn may differ by a few of the 150 flowers.
+    for space in ("svm", "knn"):
+        rows = mini.table(space, "iris")
+        for place in (0, 500, 999):
+            unit = runs.configurations(space, "iris", 1000, 0)[place]
+            assert runs.accuracy(space, "iris", unit, 0) == pytest.approx(rows[mini.SCORE][place], abs=0.02)
+
+
+def test_the_surrogates_follow_the_tables() -> None:
+    for space, dataset in (("svm", "digits"), ("mlp", "iris"), ("boosting", "wine")):
+        task, table = (
+            qdbench.make("HPO-Mini-v0", space=space, dataset=dataset, mode=mode) for mode in ("surrogate", "table")
+        )
+        rows = mini.table(space, dataset)
+        points = rows.drop(columns=mini.SCORE).to_numpy(np.float64)
+        found, known = (np.asarray(one.evaluate(None, points).objective) for one in (task, table))
+        accuracy = rows[mini.SCORE]
+        expected = (accuracy - accuracy.min()) / (accuracy.max() - accuracy.min())
+        np.testing.assert_allclose(known, expected, atol=1e-12)
+        assert np.corrcoef(found, expected)[0, 1] > 0.9
+
+
+def test_initial_designs_are_runs_of_the_table_and_each_seeds_own() -> None:
+    designs = [mini.initial_design("svm", "iris", f"test{number}") for number in range(5)]
+    rows = mini.table("svm", "iris").to_numpy(np.float64)
+    for design in designs:
+        for solution, accuracy in zip(*design, strict=True):
+            assert (rows == [*solution, accuracy]).all(axis=1).any()
+    firsts = {tuple(design.solutions[0]) for design in designs}
+    assert len(firsts) == 5
+    made = qdbench.make("HPO-Mini-v0", space="svm", dataset="iris", start="test3")
+    low, high = rows[:, -1].min(), rows[:, -1].max()
+    values = made.evaluate(None, designs[3].solutions).objective
+    np.testing.assert_allclose(values, (designs[3].accuracy - low) / (high - low), atol=1e-12)

@@ -12,6 +12,7 @@ import pytest
 
 import baselines
 import qdbench
+from qdbench import datasets
 from qdbench.registry import OPTIMIZERS, TASKS, Registry, UnknownNameError, load
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -81,6 +82,21 @@ def test_what_needs_a_package_is_available_with_it(registry: Registry) -> None:
     assert [registry.entry(f"Arm-v{version}").is_available for version in (3, 4, 5)] == [True, False, True]
 
 
+def test_what_needs_data_is_available_with_it(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(datasets.FOLDER_VARIABLE, str(tmp_path))
+    registry.register("Arm-v3", "json:loads", data="hpob")
+    entry = registry.entry("Arm-v3")
+    assert not entry.is_available
+    # What was downloaded is not enough: tasks read what is made of it.
+    for file, available in ((datasets.HPOB_SURROGATES, False), (datasets.HPOB_PACK, True)):
+        path = tmp_path / file.name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        assert entry.is_available == available
+
+
 @pytest.mark.parametrize(
     ("id", "hint"),
     [
@@ -136,6 +152,8 @@ def test_make_and_its_errors() -> None:
         baselines.make("cma-mgea", qdbench.make("Arm-v0", dim=5).spec)
     with pytest.raises(TypeError, match=r"task 'Arm-v0' has no argument dims, joints; it has dim, precision"):
         qdbench.make("Arm-v0", joints=5, dims=2)
+    with pytest.raises(TypeError, match="task 'HPO-Own-v0' needs the argument space, dataset; it has pack, space"):
+        qdbench.make("HPO-Own-v0", pack="mine.npz")
     # What is bound at registration is not the caller's to give.
     with pytest.raises(TypeError, match="has no argument function; it has dim, precision"):
         qdbench.make("LP-Sphere-v0", function="rastrigin")
@@ -181,6 +199,8 @@ def test_values_of_wrong_types_are_explained_to_users() -> None:
     code = """
 import qdbench
 for id in qdbench.list_tasks():
+    if id.startswith("HPO"):
+        continue  # their surrogates have a dimension
     for dim in (2.5, "10", None, True):
         try:
             qdbench.make(id, dim=dim)

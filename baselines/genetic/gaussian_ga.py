@@ -46,7 +46,7 @@ class GaussianGa(Optimizer):
     def ask(self, key: Key[Array, ""], state: Population, batch: Batch) -> tuple[Array, Population]:
         """The initial population, or children."""
         if batch in self.initial:
-            return sample_start(key, self.spec, batch.size), state
+            return sample_start(key, self.spec, batch.size, self.sigma), state
         parents = integers(derive(key, 0), batch.size, elites(self.elite_ratio, batch.size))
         return add_normal(derive(key, 1), rows(state.solutions, parents), self.sigma), state
 

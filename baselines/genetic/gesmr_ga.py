@@ -66,7 +66,7 @@ class GesmrGa(Optimizer):
     def ask(self, key: Key[Array, ""], state: State, batch: Batch) -> tuple[Array, State]:
         """The initial population, or the elite and children."""
         if batch in self.initial:
-            return sample_start(key, self.spec, batch.size), state
+            return sample_start(key, self.spec, batch.size, self.sigma), state
         children = batch.size - 1
         parents = integers(derive(key, 0), children, elites(self.elite_ratio, batch.size))
         noise = normal(derive(key, 1), (children, self.spec.dim), self.spec.precision)

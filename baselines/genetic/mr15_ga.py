@@ -57,7 +57,7 @@ class Mr15Ga(Optimizer):
     def ask(self, key: Key[Array, ""], state: State, batch: Batch) -> tuple[Array, State]:
         """The initial population, or children."""
         if batch in self.initial:
-            return sample_start(key, self.spec, batch.size), state
+            return sample_start(key, self.spec, batch.size, self.sigma), state
         parents = integers(derive(key, 0), batch.size, elites(self.elite_ratio, batch.size))
         children = add_normal(derive(key, 1), rows(state.population.solutions, parents), state.sigma)
         return children, State(state.population, state.sigma, parents)

@@ -56,7 +56,7 @@ class SamrGa(Optimizer):
     def ask(self, key: Key[Array, ""], state: State, batch: Batch) -> tuple[Array, State]:
         """The initial population, or children."""
         if batch in self.initial:
-            return sample_start(key, self.spec, batch.size), state
+            return sample_start(key, self.spec, batch.size, self.sigma), state
         precision = self.spec.precision
         parents = integers(derive(key, 0), batch.size, elites(self.elite_ratio, batch.size))
         sigmas = limited(rows(state.sigmas, parents) * doubling(derive(key, 2), batch.size, precision))

@@ -116,7 +116,7 @@ class LearnedGa(Optimizer):
     def ask(self, key: Key[Array, ""], state: State, batch: Batch) -> tuple[Array, State]:
         """The initial population, or children."""
         if batch in self.initial:
-            return sample_start(key, self.spec, batch.size), state
+            return sample_start(key, self.spec, batch.size, self.sigma), state
         parents = self._sample(derive(key, 0), state)
         solutions = rows(state.population.solutions, parents)
         sigmas = rows(state.sigmas, parents)

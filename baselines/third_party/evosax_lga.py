@@ -45,7 +45,7 @@ class EvosaxLga(Optimizer):
     def ask(self, key: Key[Array, ""], state: Any, batch: Batch) -> tuple[Array, Any]:
         """The initial population, or evosax's."""
         if batch in self.initial:
-            return sample_start(key, self.spec, batch.size), state
+            return sample_start(key, self.spec, batch.size, self.sigma), state
         algorithm, params = self._algorithm()
         solutions, state = algorithm.ask(derive(key, 0), state, params)
         return solutions.astype(self.spec.precision), state

@@ -20,8 +20,8 @@ _DIGITS = 3
 def fingerprint(task: Task | HostTask) -> str:
     """16 hexadecimal digits: SHA-256 over the spec's structure and golden evaluations rounded to 3 digits.
 
-    The solutions are samples of the task's start distribution from NumPy's PCG64 with seed 0, so they do not depend
-    on JAX; the rounding is coarse enough for devices to agree.
+    The solutions are samples of the task's region (:attr:`qdbench.spec.TaskSpec.region`) from NumPy's PCG64 with seed
+    0, so they do not depend on JAX; the rounding is coarse enough for devices to agree.
     """
     spec = task.spec
     evaluation = _evaluate(task)
@@ -50,6 +50,7 @@ def _program(task: Task, key: Key[Array, ""], solutions: Float[Array, "batch dim
 def golden_solutions(spec: TaskSpec) -> np.ndarray:
     """The fixed solutions, ``(8, dim)``."""
     generator = np.random.default_rng(0)
-    if spec.start.kind == "uniform":
-        return generator.uniform(spec.start.low, spec.start.high, (_SOLUTIONS, spec.dim))
-    return spec.start.mean + spec.start.scale * generator.standard_normal((_SOLUTIONS, spec.dim))
+    region = spec.region
+    if region.kind == "uniform":
+        return generator.uniform(region.low, region.high, (_SOLUTIONS, spec.dim))
+    return region.mean + region.scale * generator.standard_normal((_SOLUTIONS, spec.dim))

@@ -18,6 +18,7 @@ import baselines
 from qdbench.api import make
 from qdbench.harness import compiled, host, scoring, targets, trace
 from qdbench.harness.compiled import Keys, Outcome, Progress
+from qdbench.harness.design import beginning_with_design
 from qdbench.harness.fingerprint import fingerprint
 from qdbench.harness.plugins import load_optimizer
 from qdbench.harness.provenance import provenance
@@ -113,7 +114,8 @@ def prepare(
         keys = keys_of(task.spec, config.optimizer, repetition)
         # The seed of a host optimizer is the first word of the key that a pure one gets.
         seed = 0 if isinstance(optimizer, Optimizer) else int(jax.random.key_data(keys.optimizer)[0])
-        return Prepared(task, instantiate(optimizer, task.spec, hyperparameters, seed), config, keys)
+        made = instantiate(optimizer, task.spec, hyperparameters, seed)
+        return Prepared(task, beginning_with_design(task, made), config, keys)
 
 
 def configure(

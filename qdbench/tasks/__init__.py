@@ -34,3 +34,19 @@ TASKS.register(
     "qdbench.tasks.bbob.noisy:make",
     summary="BBOB with Gaussian, uniform or Cauchy noise: functions 101 to 130 (single objective)",
 )
+TASKS.register(
+    "HPOB-v0",
+    "qdbench.tasks.hpob.task:make",
+    summary="HPO-B: hyperparameters of classifiers, judged by its surrogates (single objective; needs its data)",
+    data="hpob",
+)
+TASKS.register(
+    "HPO-Mini-v0",
+    "qdbench.tasks.hpob.mini:make",
+    summary="HPO-Mini: hyperparameters of scikit-learn's models, judged by surrogates (single objective; embedded)",
+)
+TASKS.register(
+    "HPO-Own-v0",
+    "qdbench.tasks.hpob.task:make_own",
+    summary="hyperparameters judged by surrogates of your own (single objective; needs a pack)",
+)

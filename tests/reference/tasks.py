@@ -1,11 +1,14 @@
-"""The tasks in NumPy float64: those of fontaine2021dqd, coordinate by coordinate where that is clearer, and BBOB."""
+"""The tasks in NumPy float64: fontaine2021dqd's, coordinate by coordinate where that is clearer, BBOB and HPO."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from qdbench.tasks.hpob.mini import shipped
+from qdbench.tasks.hpob.pack import Surrogate, cached_pack
 from tests.reference import bbob as functions
 
 
@@ -68,6 +71,21 @@ def bbob(function: int, theta: np.ndarray, instance: int = 1) -> tuple[np.ndarra
     return -functions.make(function, theta.shape[1], instance).excess(theta), theta[:, :2]
 
 
+def surrogate(found: Surrogate, theta: np.ndarray) -> Values:
+    """HPO: every tree walked from its root; values are added in float32, in the order of the trees."""
+    inside = np.clip(np.asarray(theta, np.float64), 0, 1)
+    rows, trees = inside.astype(np.float32), found.trees
+    predicted = np.full(len(rows), trees.base_score, np.float32)
+    for feature, threshold, leaf in zip(trees.feature, trees.threshold, trees.leaf, strict=True):
+        place = np.zeros(len(rows), int)
+        for _ in range(trees.depth):
+            goes_left = rows[np.arange(len(rows)), feature[place]] < threshold[place]
+            place = 2 * place + np.where(goes_left, 1, 2)
+        predicted += leaf[place - (2**trees.depth - 1)]
+    accuracy = (predicted.astype(np.float64) - found.y_min) / (found.y_max - found.y_min)
+    return Values(np.clip(accuracy, 0, 1), inside[:, :2])
+
+
 def evaluate(id: str, theta: np.ndarray, **arguments: Any) -> Values:
     """The reference of a deterministic task by its registered id; `arguments` are those of its spec."""
     if id == "Arm-v0":
@@ -75,4 +93,7 @@ def evaluate(id: str, theta: np.ndarray, **arguments: Any) -> Values:
     if id.startswith("BBOB-"):
         number = arguments["function"] if id == "BBOB-v0" else int(id.removeprefix("BBOB-F").removesuffix("-v0"))
         return Values(*bbob(number, theta, arguments["instance"]))
+    if id.startswith("HPO"):
+        pack = cached_pack(Path(arguments["pack"])) if "pack" in arguments else shipped()
+        return surrogate(pack.surrogate(arguments["space"], arguments["dataset"]), theta)
     return linear_projection({"LP-Sphere-v0": "sphere", "LP-Rastrigin-v0": "rastrigin"}[id], theta)

@@ -11,18 +11,16 @@ import pytest
 import qdbench
 from qdbench.protocols import precision_of
 from qdbench.spec import TaskSpec
+from tests import registered
 
-TASKS = qdbench.list_tasks()
-# Sizes that keep the tests fast; a task without an entry is tested as it is by default.
-SMALL: dict[str, dict[str, object]] = {id: {"dim": 7} for id in TASKS if id.startswith(("LP-", "Arm-", "BBOB-"))}
-SMALL["BBOB-v0"]["function"] = 15
-SMALL["BBOB-Noisy-v0"]["function"] = 117
+# Instances whose defaults are tested under another id.
+OTHER: dict[str, dict[str, object]] = {"BBOB-v0": {"function": 15}, "BBOB-Noisy-v0": {"function": 117}}
 
-pytestmark = pytest.mark.parametrize("id", TASKS)
+pytestmark = pytest.mark.parametrize("id", registered.AVAILABLE)
 
 
 def make(id: str, **arguments: object) -> qdbench.Task:
-    return qdbench.make(id, **{**SMALL.get(id, {}), **arguments})
+    return registered.make(id, **{**OTHER.get(id, {}), **arguments})
 
 
 def solutions(spec: TaskSpec, batch: int = 5, seed: int = 0) -> np.ndarray:

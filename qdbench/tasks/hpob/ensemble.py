@@ -23,7 +23,7 @@ Only a running sum below 2^-102 could differ from xgboost's, by leaves that are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -119,14 +119,15 @@ def predict(ensemble: TreeEnsemble, solutions: Float[Array, "batch dim"]) -> Flo
 
 
 def from_pack(pack: Pack, space: str, dataset: str) -> TreeEnsemble:
-    """A surrogate, padded to the shape that all of its space have, so that one program evaluates them.
+    """A surrogate, padded to the shape that all have, so that one program evaluates those with as many features.
 
     Raises:
         DataError: If there is no such surrogate.
     """
     trees = pack.surrogate(space, dataset).trees
-    num_trees, depth, num_feature = _common_shape([other.trees for other in pack.of_space(space)])
-    return TreeEnsemble.from_trees(trees, num_trees, depth, num_feature)
+    models = [other.trees for other in pack.surrogates.values()]
+    num_trees, depth = max(len(other.leaf) for other in models), max(other.depth for other in models)
+    return TreeEnsemble.from_trees(trees, num_trees, depth)
 
 
 def ordered(values: Float32[Array, "*shape"]) -> Int32[Array, "*shape"]:
@@ -161,16 +162,11 @@ def in_chunks(
     return values.reshape(-1, *values.shape[2:])[:batch]
 
 
-def _common_shape(models: Sequence[Trees]) -> tuple[int, int, int]:
-    return (
-        max(len(trees.leaf) for trees in models),
-        max(trees.depth for trees in models),
-        max(trees.num_feature for trees in models),
-    )
-
-
 def _predict_chunk(ensemble: TreeEnsemble, solutions: Float32[Array, "batch dim"]) -> Float32[Array, " batch"]:
-    values = tree_values(ensemble.row, ensemble.threshold, ensemble.leaf, doubled(solutions))
+    # Behind a barrier the columns of the nodes are no invariants of a loop around this: XLA would carry all of them
+    # through it, which takes three times as long to compile.
+    arguments = ensemble.row, ensemble.threshold, ensemble.leaf, doubled(solutions)
+    values = tree_values(*lax.optimization_barrier(arguments))
 
     def add(tree: Int[Array, ""], total: Float32[Array, " batch"]) -> Float32[Array, " batch"]:
         return total + lax.dynamic_index_in_dim(values, tree, keepdims=False)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import hashlib
 from importlib import resources
 from pathlib import Path
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
 
 from qdbench.protocols import precision_of
-from qdbench.spec import JsonScalar, TaskSpec
+from qdbench.spec import TaskSpec
+from qdbench.tasks.hpob.designs import POINTS, Design
 from qdbench.tasks.hpob.pack import Pack, cached_pack
-from qdbench.tasks.hpob.task import HpoTask, SurrogateTask, assemble, describe, scale
+from qdbench.tasks.hpob.task import HpoTask, Setting, SurrogateTask, assemble, describe, fields
 
 SCORE, DATASET = "accuracy", "dataset"
 _TITLE, _FAMILY = "HPO-Mini", "hpo-mini"
@@ -43,6 +45,8 @@ class TableTask(HpoTask):
     accuracies: Float[Array, " rows"]
     low: Float[Array, ""]
     span: Float[Array, ""]
+    design: Float[Array, "points dim"]
+    design_accuracy: Float[Array, " points"]
 
     def accuracy(self, inside: Float[Array, "batch n"]) -> Float[Array, " batch"]:
         """That of the nearest configuration."""
@@ -66,7 +70,7 @@ def make(
         space: ``"svm"``, ``"knn"``, ``"logistic"``, ``"forest"``, ``"mlp"`` or ``"boosting"``.
         dataset: ``"breast_cancer"``, ``"iris"`` or ``"wine"``; of ``svm``, ``forest`` and ``mlp`` also ``"digits"``.
         mode: ``"surrogate"``, or ``"table"`` for the run of the nearest configuration.
-        start: ``"centre"`` (all solutions at 0.5) or ``"uniform"``.
+        start: ``"centre"`` (all solutions at 0.5), ``"uniform"``, or an initial design, ``"test0"`` to ``"test4"``.
         precision: ``"float32"`` or ``"float64"``.
         measures: Whether the task has measures.
 
@@ -76,21 +80,38 @@ def make(
     """
     if mode not in ("surrogate", "table"):
         raise ValueError(f"{id}: mode must be 'surrogate' or 'table', but it is {mode!r}")
+    named = {"space": space, "dataset": dataset, "mode": mode}
+    title = _TITLE if mode == "surrogate" else f"{_TITLE}, looked up in the table"
+    setting = Setting(id, _FAMILY, title, named, start, precision, measures, ("pineda2021hpob",))
     pack = shipped()
-    named: Mapping[str, JsonScalar] = {"space": space, "dataset": dataset, "mode": mode}
-    if mode == "surrogate":
-        return assemble(id, _FAMILY, _TITLE, pack, named, start, precision, measures, ("pineda2021hpob",))
     surrogate = pack.surrogate(space, dataset)
-    title = f"{_TITLE}, looked up in the table"
-    spec = describe(id, _FAMILY, title, surrogate, named, start, precision, measures, ("pineda2021hpob",))
-    rows = table(space, dataset)
+    design = initial_design(space, dataset, start) if setting.has_design else None
+    if mode == "surrogate":
+        return assemble(setting, pack, surrogate, design)
+    spec, rows = describe(setting, surrogate), table(space, dataset)
     with precision_of(spec):
         return TableTask(
             spec=spec,
-            configurations=jnp.asarray(rows.drop(columns=SCORE).to_numpy(), spec.precision),
+            configurations=jnp.asarray(_configurations(rows), spec.precision),
             accuracies=jnp.asarray(rows[SCORE].to_numpy(), spec.precision),
-            **scale(surrogate, spec),
+            **fields(surrogate, spec, design),
         )
+
+
+def initial_design(space: str, dataset: str, seed: str) -> Design:
+    """Five runs of the table, drawn without replacement; as HPO-B's designs, each task's and seed's are its own.
+
+    The generator is NumPy's PCG64, seeded with the first eight bytes of the SHA-256 of ``space/dataset/seed``.
+    """
+    rows = table(space, dataset)
+    digest = hashlib.sha256(f"{space}/{dataset}/{seed}".encode()).digest()
+    generator = np.random.default_rng(int.from_bytes(digest[:8], "big"))
+    chosen = rows.iloc[generator.choice(len(rows), POINTS, replace=False)]
+    return Design(_configurations(chosen), chosen[SCORE].to_numpy(np.float64))
+
+
+def _configurations(rows: pd.DataFrame) -> np.ndarray:
+    return rows.drop(columns=SCORE).to_numpy(np.float64)
 
 
 def shipped() -> Pack:

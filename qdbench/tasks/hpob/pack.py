@@ -94,10 +94,6 @@ class Pack:
             )
         return found
 
-    def of_space(self, space: str) -> tuple[Surrogate, ...]:
-        """The surrogates of a space."""
-        return tuple(surrogate for surrogate in self.surrogates.values() if surrogate.space == space)
-
 
 class _Header(BaseModel):
     format: str

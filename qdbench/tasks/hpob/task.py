@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,22 +12,29 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from qdbench.arguments import check_precision
-from qdbench.datasets import HPOB_PACK, DataError, locate
+from qdbench.datasets import HPOB_DESIGNS, HPOB_PACK, DataError, locate
 from qdbench.protocols import Evaluation, Task, precision_of
 from qdbench.spec import JsonScalar, Measure, Start, TaskSpec
+from qdbench.tasks.hpob.designs import SEEDS, Design, no_design, read_design
 from qdbench.tasks.hpob.ensemble import TreeEnsemble, from_pack, predict
 from qdbench.tasks.hpob.pack import Pack, Surrogate, cached_pack
 
 BUDGET = 105
+STARTS = ("centre", "uniform", *SEEDS)
 _CELLS = 20
 _CENTRE = 0.5
 
 
 class HpoTask(Task):
-    """Hyperparameters in [0, 1]^D with normalised accuracies; subclasses say how accurate a configuration is."""
+    """Hyperparameters in [0, 1]^D with normalised accuracies; subclasses say how accurate a configuration is.
+
+    At the configurations of its initial design, if it has one, a task says what the real runs said.
+    """
 
     low: eqx.AbstractVar[Float[Array, ""]]
     span: eqx.AbstractVar[Float[Array, ""]]
+    design: eqx.AbstractVar[Float[Array, "points n"]]
+    design_accuracy: eqx.AbstractVar[Float[Array, " points"]]
 
     @abc.abstractmethod
     def accuracy(self, inside: Float[Array, "batch n"]) -> Float[Array, " batch"]:
@@ -35,7 +43,10 @@ class HpoTask(Task):
     def _evaluate(self, key: Key[Array, ""] | None, solutions: Float[Array, "batch n"], gradients: bool) -> Evaluation:
         del key, gradients
         inside = jnp.clip(solutions, 0, 1)
-        objective = jnp.clip((self.accuracy(inside) - self.low) / self.span, 0, 1)
+        accuracy = self.accuracy(inside)
+        for point, known in zip(self.design, self.design_accuracy, strict=True):
+            accuracy = jnp.where((inside == point).all(axis=1), known, accuracy)
+        objective = jnp.clip((accuracy - self.low) / self.span, 0, 1)
         return Evaluation(objective, inside[:, : self.spec.num_measures])
 
 
@@ -53,8 +64,10 @@ class SurrogateTask(HpoTask):
     g is evaluated in float32, bit for bit as xgboost does (:mod:`qdbench.tasks.hpob.ensemble`); the normalisation is
     rounded in the task's precision. It is piecewise constant, so there are no gradients to give.
 
-    The start is the centre of the space, or uniform; the measures, for QD optimizers, are the first two hyperparameters
-    on :math:`[0, 1]^2`, with 20 x 20 cells (``measures=False``: none).
+    The start is the centre of the space, uniform, or one of the initial designs ``test0`` to ``test4``: five
+    configurations that are evaluated first (:mod:`qdbench.harness.design`), for which f is made of the accuracies of
+    real runs, as HPO-B's handler does. The measures, for QD optimizers, are the first two hyperparameters on
+    :math:`[0, 1]^2`, with 20 x 20 cells (``measures=False``: none).
 
     Shapes: solutions ``(batch, D)``, objective ``(batch,)``, measures ``(batch, 2)``.
 
@@ -68,10 +81,47 @@ class SurrogateTask(HpoTask):
     ensemble: TreeEnsemble
     low: Float[Array, ""]
     span: Float[Array, ""]
+    design: Float[Array, "points n"]
+    design_accuracy: Float[Array, " points"]
 
     def accuracy(self, inside: Float[Array, "batch n"]) -> Float[Array, " batch"]:
         """What the surrogate predicts."""
         return predict(self.ensemble, inside).astype(inside.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What a task is called and how it is used, whatever its surrogate.
+
+    Attributes:
+        id: The registered id.
+        family: The spec's.
+        title: What the benchmark is called, for the summary.
+        named: Arguments that name the surrogate; ``space`` and ``dataset`` are among them.
+        start: One of :data:`STARTS`.
+        precision: ``"float32"`` or ``"float64"``.
+        measures: Whether the task has measures.
+        citations: BibTeX keys.
+    """
+
+    id: str
+    family: str
+    title: str
+    named: Mapping[str, JsonScalar]
+    start: str
+    precision: str
+    measures: bool
+    citations: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.start not in STARTS:
+            wanted = ", ".join(map(repr, STARTS))
+            raise ValueError(f"{self.id}: start must be one of {wanted}, but it is {self.start!r}")
+
+    @property
+    def has_design(self) -> bool:
+        """Whether the search begins with an initial design."""
+        return self.start in SEEDS
 
 
 def make(
@@ -88,12 +138,13 @@ def make(
         id: The registered id.
         space: The number of the search space, such as ``"5971"`` (xgboost, 16 hyperparameters).
         dataset: The number of the data set.
-        start: ``"centre"`` (all solutions at 0.5) or ``"uniform"``.
+        start: ``"centre"`` (all solutions at 0.5), ``"uniform"``, or an initial design, ``"test0"`` to ``"test4"``.
         precision: ``"float32"`` or ``"float64"``.
         measures: Whether the task has measures.
 
     Raises:
-        DataError: If HPO-B's surrogates are not there (``qdbench data fetch hpob``), or have no such task.
+        DataError: If HPO-B's surrogates are not there (``qdbench data fetch hpob``), or have no such task, or if its
+            initial designs are asked for and not there (``qdbench data fetch hpob-designs``).
         ValueError: If an argument has another value.
     """
     path = locate(HPOB_PACK)
@@ -103,15 +154,21 @@ def make(
             f"{path} was not made of HPO-B's official file: use HPO-Own-v0 with pack=... for others, "
             "or get the official one with `qdbench data fetch hpob`"
         )
-    named = {"space": _name(id, "space", space), "dataset": _name(id, "dataset", dataset)}
-    return assemble(id, "hpob", "HPO-B", pack, named, start, precision, measures, ("pineda2021hpob",))
+    named = {"space": str(space), "dataset": str(dataset)}
+    setting = Setting(id, "hpob", "HPO-B", named, start, precision, measures, ("pineda2021hpob",))
+    surrogate = pack.surrogate(named["space"], named["dataset"])
+    design = None
+    if setting.has_design:
+        dim = surrogate.trees.num_feature
+        design = read_design(locate(HPOB_DESIGNS), surrogate.space, surrogate.dataset, start, dim)
+    return assemble(setting, pack, surrogate, design)
 
 
 def make_own(
     id: str,
-    pack: str = "",
-    space: str | int = "own",
-    dataset: str | int = "",
+    pack: str,
+    space: str | int,
+    dataset: str | int,
     start: str = "centre",
     precision: str = "float64",
     measures: bool = True,
@@ -121,8 +178,8 @@ def make_own(
     Args:
         id: The registered id.
         pack: The file that ``qdbench data import`` wrote.
-        space: The search space, as the pack names it.
-        dataset: The data set, as the pack names it.
+        space: The search space, as the pack names it (``"own"`` for a single model).
+        dataset: The data set, as the pack names it (the file's name for a single model).
         start: ``"centre"`` or ``"uniform"``.
         precision: ``"float32"`` or ``"float64"``.
         measures: Whether the task has measures.
@@ -131,95 +188,50 @@ def make_own(
         DataError: If the pack cannot be read or has no such surrogate.
         ValueError: If an argument has another value.
     """
-    if not pack:
-        raise ValueError(f"{id}: pack must be the path of a file that `qdbench data import` wrote")
+    named = {"pack": str(pack), "space": str(space), "dataset": str(dataset)}
+    setting = Setting(id, "hpo-own", Path(pack).stem, named, start, precision, measures, ())
+    if setting.has_design:
+        raise ValueError(f"{id}: start must be 'centre' or 'uniform', because a pack has no initial designs")
     found = cached_pack(Path(pack))
-    named = {"pack": pack, "space": _name(id, "space", space), "dataset": _name(id, "dataset", dataset)}
-    return assemble(id, "hpo-own", Path(pack).stem, found, named, start, precision, measures, ())
+    return assemble(setting, found, found.surrogate(named["space"], named["dataset"]))
 
 
-def assemble(
-    id: str,
-    family: str,
-    title: str,
-    pack: Pack,
-    named: Mapping[str, JsonScalar],
-    start: str,
-    precision: str,
-    measures: bool,
-    citations: tuple[str, ...],
-) -> SurrogateTask:
-    """The task of a pack's surrogate.
-
-    Args:
-        id: The registered id.
-        family: The spec's.
-        title: What the pack is called, for the summary.
-        pack: Where the surrogate is.
-        named: Arguments that name the task; ``space`` and ``dataset`` are among them.
-        start: ``"centre"`` or ``"uniform"``.
-        precision: ``"float32"`` or ``"float64"``.
-        measures: Whether the task has measures.
-        citations: BibTeX keys.
-
-    Raises:
-        DataError: If the pack has no such surrogate.
-        ValueError: If an argument has another value.
-    """
-    surrogate = pack.surrogate(str(named["space"]), str(named["dataset"]))
-    spec = describe(id, family, title, surrogate, named, start, precision, measures, citations)
+def assemble(setting: Setting, pack: Pack, surrogate: Surrogate, design: Design | None = None) -> SurrogateTask:
+    """The task of a pack's surrogate."""
+    spec = describe(setting, surrogate)
     with precision_of(spec):
-        return SurrogateTask(
-            spec=spec,
-            ensemble=from_pack(pack, surrogate.space, surrogate.dataset),
-            **scale(surrogate, spec),
-        )
+        ensemble = from_pack(pack, surrogate.space, surrogate.dataset)
+        return SurrogateTask(spec=spec, ensemble=ensemble, **fields(surrogate, spec, design))
 
 
-def describe(
-    id: str,
-    family: str,
-    title: str,
-    surrogate: Surrogate,
-    named: Mapping[str, JsonScalar],
-    start: str,
-    precision: str,
-    measures: bool,
-    citations: tuple[str, ...],
-) -> TaskSpec:
-    """The spec of a surrogate's task; see :func:`assemble`."""
-    if start not in ("centre", "uniform"):
-        raise ValueError(f"{id}: start must be 'centre' or 'uniform', but it is {start!r}")
+def describe(setting: Setting, surrogate: Surrogate) -> TaskSpec:
+    """The spec of a surrogate's task."""
     dim = surrogate.trees.num_feature
-    count = min(dim, 2) if measures else 0
+    count = min(dim, 2) if setting.measures else 0
+    kept: dict[str, JsonScalar] = {"start": setting.start, "precision": setting.precision, "measures": setting.measures}
+    centre = Start(kind="design" if setting.has_design else "normal", mean=_CENTRE, scale=0.0)
     return TaskSpec(
-        id=id,
-        arguments={**named, "start": start, "precision": precision, "measures": measures},
-        family=family,
-        summary=f"{title}: space {surrogate.space} on data set {surrogate.dataset}, {dim} hyperparameters",
+        id=setting.id,
+        arguments={**setting.named, **kept},
+        family=setting.family,
+        summary=f"{setting.title}: space {surrogate.space} on data set {surrogate.dataset}, {dim} hyperparameters",
         dim=dim,
         measures=tuple(Measure(name=f"hyperparameter {i}", low=0.0, high=1.0) for i in range(1, count + 1)),
         archive_shape=(_CELLS,) * count,
         objective_range=(0.0, 1.0),
         budget=BUDGET,
         metric="regret",
-        precision=check_precision(id, precision),
+        precision=check_precision(setting.id, setting.precision),
         solution_bounds=(0.0, 1.0),
         outside="clipped",
-        start=Start(kind="uniform") if start == "uniform" else Start(kind="normal", mean=_CENTRE, scale=0.0),
-        citations=(*citations, "lange2023lga"),
+        start=Start(kind="uniform") if setting.start == "uniform" else centre,
+        citations=(*setting.citations, "lange2023lga"),
     )
 
 
-def scale(surrogate: Surrogate, spec: TaskSpec) -> dict[str, Array]:
-    """The fields of a task that normalise accuracies."""
+def fields(surrogate: Surrogate, spec: TaskSpec, design: Design | None) -> dict[str, Array]:
+    """The fields of any task that judges hyperparameters: what normalises accuracies, and the initial design."""
     low, high = surrogate.y_min, surrogate.y_max
-    return {"low": jnp.asarray(low, spec.precision), "span": jnp.asarray(high - low, spec.precision)}
-
-
-def _name(id: str, name: str, value: str | int) -> str:
-    # Most names are numbers, and a command line makes integers of those.
-    text = str(value)
-    if not text:
-        raise ValueError(f"{id}: {name} must be given, such as {name}=5971")
-    return text
+    solutions, accuracy = design or no_design(spec.dim)
+    values = {"low": low, "span": high - low, "design": solutions, "design_accuracy": accuracy}
+    return {name: jnp.asarray(value, spec.precision) for name, value in values.items()}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
+import functools
 import json
 import os
 import re
@@ -129,7 +131,7 @@ def test_the_official_file_is_known_by_its_hash(tmp_path: Path, monkeypatch: pyt
     assert not pack.official
     assert written.name == "unofficial-saved-surrogates.npz"
     official = datasets.DataFile("hpob/saved-surrogates.zip", "", "", sha256=datasets.sha256_of(path))
-    monkeypatch.setattr(sources, "HPOB_SURROGATES", official)
+    read_as(monkeypatch, file=official)
     renamed = shutil.copy(path, tmp_path / "renamed.zip")
     for given in (path, Path(renamed)):
         written, pack = import_surrogates(given, data_home=tmp_path / "home")
@@ -149,13 +151,20 @@ def test_truncated_and_damaged_archives(tmp_path: Path) -> None:
     assert_refused(path, "saved-surrogates/surrogate-4796-23.json cannot be read")
 
 
+def read_as(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> None:
+    """Changes what is known about the official file, or the limits."""
+    kind = dataclasses.replace(sources.SURROGATES, **fields)
+    monkeypatch.setattr(importing, "opened", functools.partial(sources.opened, kind=kind))
+
+
 def test_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = archive(tmp_path / "bomb.zip", {**FILES, "saved-surrogates/surrogate-4796-3918.json": bytes(50_000_000)})
-    assert_refused(path, "bytes to 50,000,000; a model is compressed at most 100 times")
-    monkeypatch.setattr(sources, "MEMBER_LIMIT", 10_000_000)
+    assert_refused(path, "bytes to 50,000,000; such a file is compressed at most 100 times")
+    read_as(monkeypatch, member_limit=10_000_000)
     assert_refused(path, "surrogate-4796-3918.json would unpack to 50,000,000 bytes; at most 10,000,000 are read")
-    monkeypatch.setattr(sources, "TOTAL_LIMIT", 1000)
+    read_as(monkeypatch, total_limit=1000)
     assert_refused(archive(tmp_path / "many.zip"), "bytes; at most 1,000 are read")
+    read_as(monkeypatch, member_limit=10_000_000)
     large = tmp_path / "large.json"
     large.write_bytes(bytes(10_000_001))
     assert_refused(large, f"{large} has 10,000,001 bytes; at most 10,000,000 are read")

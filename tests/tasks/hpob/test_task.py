@@ -151,11 +151,12 @@ def test_tasks_of_a_space_share_a_program(pack: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"dataset": ""}, "dataset must be given, such as dataset=5971"),
+        ({"dataset": ""}, "has no surrogate 5971-"),
         ({"space": "5972"}, "has no surrogate 5972-10093"),
-        ({"start": "middle"}, "start must be 'centre' or 'uniform', but it is 'middle'"),
+        ({"start": "middle"}, "start must be one of 'centre', 'uniform', 'test0', 'test1', 'test2', 'test3', 'test4'"),
+        ({"start": "test0"}, "start must be 'centre' or 'uniform', because a pack has no initial designs"),
         ({"precision": "float16"}, "precision must be 'float32' or 'float64'"),
-        ({"pack": ""}, "pack must be the path of a file that `qdbench data import` wrote"),
+        ({"pack": ""}, "qdbench data import"),
         ({"pack": "/nowhere/pack.npz"}, "/nowhere/pack.npz"),
     ],
 )
