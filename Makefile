@@ -30,7 +30,7 @@ ABLATED := selection mutation selection+mutation selection+mutation+sampling sel
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune lga-meta lga-decays lga-ablation lga-transfer bbob-lga-tuned lga-tune bench bench-bbob clean FORCE
+.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune lga-meta lga-decays lga-ablation lga-transfer bbob-lga-tuned lga-tune hpo-mini hpob bench bench-bbob clean FORCE
 
 help: ## list the targets
 	@echo "make TARGET [JOBS=2] [PYTHON=python3.11]"
@@ -95,6 +95,16 @@ lga-tune: $(RUN) ## tune the learned GA and the genetic algorithms on BBOB, and 
 	for id in lga gaussian-ga mr15-ga samr-ga gesmr-ga; do \
 	  $(BIN)/qdbench tune $$id --suite bbob-lga --fix batch_size=32 --out results/lga-tuning/$$id || exit 1; done
 	$(BIN)/qdbench leaderboard tuned results/lga-tuning --out results/lga-tuning-board
+
+hpo-mini: $(RUN) ## hyperparameters of scikit-learn's models, both protocols: 8,820 trials (resumes)
+	$(call run_suite,hpo-mini-official)
+	$(call run_suite,hpo-mini-lga)
+
+hpob: $(RUN) ## HPO-B, both protocols: downloads its data (410 MB); 15,480 trials (resumes)
+	$(BIN)/qdbench data fetch hpob
+	$(BIN)/qdbench data fetch hpob-designs
+	$(call run_suite,hpob-official)
+	$(call run_suite,hpob-lga)
 
 test: check ## linters, types and all tests but the slow ones
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"

@@ -10,6 +10,7 @@ import typer
 
 from benchmarks import bbob_functions as functions_benchmark
 from benchmarks import bbob_runs as runs_benchmark
+from benchmarks import hpob_run as hpob_run_benchmark
 from benchmarks import inner_loops as loops_benchmark
 from benchmarks import peers as peers_benchmark
 from benchmarks import profile as profile_benchmark
@@ -147,6 +148,17 @@ def surrogates(
     """HPO-B's tree ensembles beside xgboost: one model and all, loading, memory."""
     _need("xgboost", "xgboost")
     _leave(surrogates_benchmark.run(archive, out, rounds, seconds, _core(core), timeout))
+
+
+@app.command("hpob-run")
+def hpob_run(
+    archive: Annotated[Path, typer.Argument(help="Models, laid out like HPO-B's saved-surrogates.zip.")],
+    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
+    repetitions: Annotated[int, typer.Option(min=1, help="Of each optimizer on each task.")] = 5,
+    out: Out = _RESULTS,
+) -> None:
+    """The protocol hpob-lga over all tasks with six optimizers: how long one run of the harness takes."""
+    _leave(hpob_run_benchmark.run(archive, out, jobs, repetitions))
 
 
 def _core(chosen: int | None) -> int | None:

@@ -15,7 +15,11 @@ from qdbench.leaderboard.bbob import render as bbob_render
 from qdbench.leaderboard.bbob.board import BbobBoard
 from qdbench.leaderboard.bbob.data import is_bbob
 from qdbench.leaderboard.board import Board, Plot, assemble
+from qdbench.leaderboard.hpob import board as hpob_board
+from qdbench.leaderboard.hpob.board import HpoBoard
+from qdbench.leaderboard.hpob.data import is_hpo
 
+AnyBoard = Board | BbobBoard | HpoBoard
 MARKDOWN, CSV, PAGE = "board.md", "board.csv", "index.html"
 
 
@@ -29,7 +33,7 @@ class BuiltBoard:
 
     out: Path
     files: tuple[Path, ...]
-    board: Board | BbobBoard
+    board: AnyBoard
 
 
 def build(results: Path, out: Path, title: str | None = None, save_png: bool = False) -> BuiltBoard:
@@ -129,14 +133,16 @@ def _read(directory: Path) -> Results:
     )
 
 
-def _assemble(results: Results, title: str | None) -> Board | BbobBoard:
-    """The board that the results ask for: BBOB's where all of them are of BBOB, else the general one."""
-    return bbob_board.assemble(results, title) if is_bbob(results) else assemble(results, title)
+def _assemble(results: Results, title: str | None) -> AnyBoard:
+    """The board that the results ask for: BBOB's or HPO's where all of them are of that kind, else the general one."""
+    if is_bbob(results):
+        return bbob_board.assemble(results, title)
+    return hpob_board.assemble(results, title) if is_hpo(results) else assemble(results, title)
 
 
-def _render(board: Board | BbobBoard) -> dict[str, bytes]:
+def _render(board: AnyBoard) -> dict[str, bytes]:
     svgs = {plot.name: figures.svg_bytes(plot.figure) for plot in _plots(board)}
-    if isinstance(board, BbobBoard):
+    if isinstance(board, BbobBoard | HpoBoard):
         pages = bbob_render.to_markdown(board), bbob_render.to_csv(board), bbob_render.to_html(board, svgs)
     else:
         pages = render.to_markdown(board), render.to_csv(board), render.to_html(board, svgs)
@@ -144,8 +150,8 @@ def _render(board: Board | BbobBoard) -> dict[str, bytes]:
     return named | {f"figures/{name}.svg": svg for name, svg in svgs.items()}
 
 
-def _plots(board: Board | BbobBoard) -> list[Plot]:
-    if isinstance(board, BbobBoard):
+def _plots(board: AnyBoard) -> list[Plot]:
+    if isinstance(board, BbobBoard | HpoBoard):
         return bbob_render.plots(board)
     return [plot for plots in board.plots.values() for plot in plots]
 

@@ -1,23 +1,55 @@
-"""A BBOB board as one HTML page, as Markdown and as CSV."""
+"""A board of sections, BBOB's or HPO's, as one HTML page, as Markdown and as CSV."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
+
+import pandas as pd
 
 from qdbench.leaderboard import render
-from qdbench.leaderboard.bbob.board import BbobBoard
 from qdbench.leaderboard.bbob.content import Section
+from qdbench.leaderboard.bbob.style import Mark
 from qdbench.leaderboard.board import Plot
 from qdbench.leaderboard.tables import Table
 
 
-def plots(board: BbobBoard) -> list[Plot]:
+@runtime_checkable
+class SectionedBoard(Protocol):
+    """What is shown of a board."""
+
+    @property
+    def title(self) -> str:
+        """The heading."""
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """What the pages show."""
+
+    @property
+    def values(self) -> pd.DataFrame:
+        """What the CSV holds."""
+
+    @property
+    def look(self) -> dict[str, Mark]:
+        """The mark of each optimizer."""
+
+    def description(self) -> str:
+        """What was run, in one sentence."""
+
+    def provenance(self) -> dict[str, list[str]]:
+        """The distinct values of each key of the provenance."""
+
+    def incidents(self) -> list[Table]:
+        """The failed trials and the files that do not count."""
+
+
+def plots(board: SectionedBoard) -> list[Plot]:
     """All figures of a board."""
     return [plot for section in board.sections for plot in section.plots]
 
 
-def to_html(board: BbobBoard, svgs: Mapping[str, bytes]) -> str:
+def to_html(board: SectionedBoard, svgs: Mapping[str, bytes]) -> str:
     """The page: self-contained, loads nothing from anywhere.
 
     Args:
@@ -36,7 +68,7 @@ def to_html(board: BbobBoard, svgs: Mapping[str, bytes]) -> str:
     return render.page("bbob.html.j2", content, svgs, colors)
 
 
-def to_markdown(board: BbobBoard) -> str:
+def to_markdown(board: SectionedBoard) -> str:
     """The board as Markdown, with the figures as files beside it."""
     commands = (render.REBUILD, render.CHECK)
     return markdown_page(
@@ -63,8 +95,8 @@ def markdown_page(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def to_csv(board: BbobBoard) -> str:
-    """One row for each setting, function and optimizer, all digits."""
+def to_csv(board: SectionedBoard) -> str:
+    """One row for each setting, function or task, and optimizer, all digits."""
     text: str = board.values.to_csv(index=False, lineterminator="\n")
     return text
 
@@ -80,5 +112,5 @@ def _markdown_section(section: Section) -> list[str]:
     return [*parts, *tables, *figures, *folded]
 
 
-def _provenance(board: BbobBoard) -> dict[str, str]:
+def _provenance(board: SectionedBoard) -> dict[str, str]:
     return {key: render.values_text(values) for key, values in board.provenance().items() if values}

@@ -59,6 +59,14 @@ def without_degenerate(curves: pd.DataFrame) -> pd.DataFrame:
     return curves[kept]
 
 
+def common_series(curves: pd.DataFrame) -> pd.DataFrame:
+    """The curves of the series that every method has: only those can be ranked."""
+    series = curves.index.droplevel("method")
+    methods = curves.index.get_level_values("method").nunique()
+    counts = series.value_counts()
+    return curves[series.isin(counts.index[counts == methods])]
+
+
 def mean_regret(curves: pd.DataFrame, evaluations: Iterable[int], by: Iterable[str] = ()) -> pd.DataFrame:
     """The mean regret of each method over all series: one row a method, one column for each number of evaluations.
 

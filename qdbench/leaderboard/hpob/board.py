@@ -1,0 +1,291 @@
+"""A board of HPO tasks: what was run, regrets and ranks, pooled and for each space, and which ranks differ."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from qdbench.harness.result import TrialConfig, TrialRecord
+from qdbench.leaderboard.aggregate import Results, mean_interval
+from qdbench.leaderboard.bbob import style
+from qdbench.leaderboard.bbob.cells import best_cell, place_text, rank_cell
+from qdbench.leaderboard.bbob.content import Section
+from qdbench.leaderboard.bbob.style import Mark
+from qdbench.leaderboard.board import Plot
+from qdbench.leaderboard.hpob import curves, data, figures, published
+from qdbench.leaderboard.hpob.data import FAMILIES, Experiment, Setting
+from qdbench.leaderboard.tables import Cell, Column, Table, number, records_table, scientific
+from qdbench.wording import count
+
+TITLE = "HPO: regret within a fixed budget"
+_LEFT_OUT = ("recorded",)
+_BRIEF = 3
+
+SCORE_NOTE = (
+    "The regret is 1 minus the best normalised accuracy so far. It is averaged over repetitions and then over tasks (a "
+    "space on a data set); in brackets is its 95 % confidence interval over the tasks. Ranks are those of the regrets, "
+    "rounded to 8 decimals, within each repetition of each task: 1 is best, and equal regrets share the mean of their "
+    "ranks. Reads are after the last whole batch within so many evaluations. The place is by the mean rank at the end."
+)
+DESIGN_NOTE = (
+    "Every search begins with the task's five initial configurations, which are scored by the accuracies of their real "
+    "runs and not counted here; an optimizer then starts at the best of them."
+)
+PUBLISHED_NOTE = (
+    "Rows marked “published” are made of the curves that HPO-B's authors publish "
+    "(RS-C, GP-C, DGP-C and FSBO2-C); they were not run here."
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class HpoBoard:
+    """The contents of an HPO board.
+
+    Attributes:
+        title: The heading.
+        results: What was read from the files.
+        experiment: The curves of all finished trials.
+        brief: The ranking for a terminal.
+        sections: What the pages show.
+        values: What the CSV holds: one row for each setting, task and optimizer.
+        look: The mark of each optimizer.
+    """
+
+    title: str
+    results: Results
+    experiment: Experiment
+    brief: Table
+    sections: tuple[Section, ...]
+    values: pd.DataFrame
+    look: dict[str, Mark]
+
+    def description(self) -> str:
+        """What was run, in one sentence."""
+        found = self.experiment.curves
+        if not found:
+            return f"No finished trial; {len(self.results.failures):,} failed."
+        parts = []
+        for setting, table in found.items():
+            tasks = len(table.groupby(level=list(curves.TASK)))
+            methods = table.index.get_level_values("method").nunique()
+            seeds = table.groupby(level=["method", *curves.TASK]).size()
+            low, high = int(seeds.min()), int(seeds.max())
+            of_each = f"{low}" if low == high else f"{low} to {high}"
+            parts.append(
+                f"{setting.title}: {count(methods, 'optimizer')} on {count(tasks, 'task')}, {of_each} trials of each"
+            )
+        return "; ".join(parts) + f". {len(self.results.trials):,} trials in all."
+
+    def provenance(self) -> dict[str, list[str]]:
+        """The distinct values of each key of the provenance, but for the times of recording, which all differ."""
+        found: dict[str, set[str]] = {}
+        for trial in self.results.trials.values():
+            for key, value in trial.record.provenance.items():
+                found.setdefault(key, set()).add(value)
+        return {key: sorted(values) for key, values in sorted(found.items()) if key not in _LEFT_OUT}
+
+    def incidents(self) -> list[Table]:
+        """The failed trials and the files that do not count."""
+        tables = []
+        if self.results.failures:
+            titles = ("Task", "Optimizer", "Repetition", "Error")
+            failures = sorted(self.results.failures.values(), key=lambda record: (*_place(record), record.error))
+            rows = [dict(zip(titles, (*_place(record), record.error), strict=True)) for record in failures]
+            tables.append(records_table("Failed trials", titles, rows))
+        if self.results.problems:
+            problems = [problem._asdict() for problem in self.results.problems]
+            tables.append(records_table("Files that do not count", ("Kind", "File", "Reason"), problems))
+        return tables
+
+
+def assemble(results: Results, title: str | None = None) -> HpoBoard:
+    """Works out everything that the pages show.
+
+    Args:
+        results: Trials for which :func:`qdbench.leaderboard.hpob.data.is_hpo`.
+        title: The heading.
+
+    Raises:
+        ValueError: If a task is there in two versions.
+    """
+    experiment = data.gather(results)
+    compared = {setting: published.beside(setting, table) for setting, table in experiment.curves.items()}
+    look = style.marks(sorted({name for table in compared.values() for name in table.index.unique("method")}))
+    sections = [section for setting, table in compared.items() for section in _sections(setting, table, look)]
+    brief = sections[0].tables[0].part(_BRIEF) if sections else Table("No finished trial", (), ())
+    names = {FAMILIES[setting.benchmark] for setting in experiment.curves}
+    return HpoBoard(
+        title=" ".join((title or " and ".join([*sorted(names)] or [TITLE])).split()),
+        results=results,
+        experiment=experiment,
+        brief=brief,
+        sections=tuple(sections),
+        values=_values(experiment),
+        look=look,
+    )
+
+
+def _sections(setting: Setting, table: pd.DataFrame, look: Mapping[str, Mark]) -> list[Section]:
+    whole = _section(setting, table, setting.title, setting.name, look)
+    kept = curves.without_degenerate(table) if setting.benchmark == "hpob" else table
+    if len(kept) == len(table) or kept.empty:
+        return [whole]
+    return [
+        whole,
+        _section(setting, kept, f"{setting.title}, without the degenerate tasks", f"{setting.name}-kept", look),
+    ]
+
+
+def _section(setting: Setting, table: pd.DataFrame, title: str, name: str, look: Mapping[str, Mark]) -> Section:
+    words = [SCORE_NOTE]
+    words += [DESIGN_NOTE] if setting.offset else []
+    words += [PUBLISHED_NOTE] if published.MARK in " ".join(table.index.unique("method")) else []
+    common = curves.common_series(table)
+    ranked = curves.ranks(common, setting.readings) if len(common) else None
+    if ranked is None:
+        words.append("There are no ranks: no repetition of a task was finished by every optimizer.")
+    overall = overall_table(table, ranked, setting.readings)
+    words += [_difference(ranked, setting.readings[-1])] if ranked is not None else []
+    return Section(
+        title,
+        tuple(words),
+        (_ranking(overall, setting, title),),
+        _plots(setting, table, ranked, name, look),
+        (_by_space(table, setting, list(overall.index), title),),
+    )
+
+
+def overall_table(table: pd.DataFrame, ranked: pd.DataFrame | None, readings: tuple[int, ...]) -> pd.DataFrame:
+    """One row for each method, the best first: regrets with their intervals, mean ranks and the place.
+
+    Columns, for each reading n: ``regret_n``, ``regret_n_low``, ``regret_n_high``, ``rank_n``; and tasks, place.
+    """
+    rows: dict[str, dict[str, float]] = {}
+    for method, group in table.groupby(level="method", sort=True):
+        row: dict[str, float] = {"tasks": len(group.groupby(level=list(curves.TASK)))}
+        for reading in readings:
+            interval = mean_interval((1 - group[reading]).groupby(level=list(curves.TASK)).mean().to_numpy())
+            names = (f"regret_{reading}", f"regret_{reading}_low", f"regret_{reading}_high")
+            row |= dict(zip(names, (interval.mean, interval.low, interval.high), strict=True))
+            mine = None if ranked is None else ranked.xs(method, level="method")[reading]
+            row[f"rank_{reading}"] = math.nan if mine is None else float(mine.mean())
+        rows[str(method)] = row
+    overall = pd.DataFrame.from_dict(rows, orient="index")
+    score = overall[f"rank_{readings[-1]}"] if ranked is not None else overall[f"regret_{readings[-1]}"]
+    overall["place"] = score.rank(method="min")
+    overall["name"] = overall.index
+    return overall.sort_values(["place", "name"]).drop(columns="name")
+
+
+def _ranking(overall: pd.DataFrame, setting: Setting, title: str) -> Table:
+    columns = [Column("Optimizer", numeric=False), Column("Place")]
+    columns += [Column(f"{reading}", "Mean rank after evaluations") for reading in reversed(setting.readings)]
+    columns += [Column(f"{reading}", "Mean regret after evaluations") for reading in reversed(setting.readings)]
+    rows = []
+    for method, row in overall.iterrows():
+        cells = [Cell(str(method), mark="optimizer"), Cell(place_text(row["place"]), row["place"])]
+        for reading in reversed(setting.readings):
+            cells.append(rank_cell(row[f"rank_{reading}"], overall[f"rank_{reading}"]))
+        for reading in reversed(setting.readings):
+            value = row[f"regret_{reading}"]
+            low, high = row[f"regret_{reading}_low"], row[f"regret_{reading}_high"]
+            interval = f" [{scientific(low)}, {scientific(high)}]" if math.isfinite(low) else ""
+            best = best_cell(value, overall[f"regret_{reading}"])
+            cells.append(Cell(best.text + interval, value, best.mark))
+        rows.append(tuple(cells))
+    return Table(f"Ranking: {title}", tuple(columns), tuple(rows))
+
+
+def _by_space(table: pd.DataFrame, setting: Setting, order: list[str], title: str) -> Table:
+    last = setting.readings[-1]
+    means = (1 - table[last]).groupby(level=["method", *curves.TASK]).mean().groupby(level=["method", "space"]).mean()
+    spaces = sorted(table.index.unique("space"))
+    columns = (Column("Space", numeric=False), *(Column(name) for name in order))
+    rows = []
+    for space in spaces:
+        values = pd.Series([means.get((name, space), math.nan) for name in order])
+        rows.append((Cell(space), *(best_cell(float(value), values) for value in values)))
+    return Table(f"Mean regret after {last} evaluations in each space: {title}", columns, tuple(rows))
+
+
+def _difference(ranked: pd.DataFrame, reading: int) -> str:
+    """Friedman's test over tasks, and which mean ranks differ (Nemenyi's test)."""
+    by_task = ranked[reading].groupby(level=["method", *curves.TASK]).mean().unstack("method")
+    tasks, methods = by_task.shape
+    if methods < 3 or tasks < 2:
+        return "Differences of ranks are tested for three or more optimizers on two or more tasks."
+    statistic, p = stats.friedmanchisquare(*by_task.to_numpy().T)
+    critical = curves.critical_difference(methods, tasks)
+    means = by_task.mean().sort_values()
+    tied = [str(name) for name in means.index[1:] if means[name] - means.iloc[0] <= critical]
+    beside = f"not significantly different from the best, {means.index[0]}, are {', '.join(tied)}"
+    alone = f"every other optimizer is significantly worse than the best, {means.index[0]}"
+    return (
+        f"After {reading} evaluations, Friedman's test over {tasks} tasks (ranks averaged over repetitions) gives "
+        f"chi² = {statistic:.1f} with {methods - 1} degrees of freedom, p = {scientific(float(p))}. Two mean ranks "
+        f"differ significantly (Nemenyi, 5 %) if they are more than {number(critical)} apart: "
+        f"{beside if tied else alone}."
+    )
+
+
+def _plots(
+    setting: Setting, table: pd.DataFrame, ranked: pd.DataFrame | None, name: str, look: Mapping[str, Mark]
+) -> tuple[Plot, ...]:
+    order = [str(method) for method in overall_table(table, ranked, setting.readings).index]
+    last = setting.readings[-1]
+    ends = (f"{method} {scientific(float((1 - table.xs(method, level='method')[last]).mean()))}" for method in order)
+    plots = [
+        Plot(
+            f"{name}-curves",
+            figures.curves_figure(table, order, look, setting),
+            f"Mean regret and mean rank over evaluations. Mean regret at the end: {', '.join(ends)}",
+            "Mean regret (with 1.96 standard errors over the tasks) and mean rank over evaluations, all spaces pooled.",
+        )
+    ]
+    if ranked is not None and len(order) > 2:
+        by_task = ranked[last].groupby(level=["method", *curves.TASK]).mean().unstack("method")
+        critical = curves.critical_difference(by_task.shape[1], by_task.shape[0])
+        means = by_task.mean()
+        listed = ", ".join(f"{method} {number(float(means[method]))}" for method in means.sort_values().index)
+        plots.append(
+            Plot(
+                f"{name}-ranks",
+                figures.critical_difference_figure(means, critical, look),
+                f"Critical-difference diagram after {last} evaluations: mean ranks {listed}; the critical difference "
+                f"is {number(critical)}",
+                f"Mean ranks after {last} evaluations; 1 is best. A bar joins optimizers whose mean ranks do not "
+                "differ significantly (Nemenyi's test at 5 %).",
+            )
+        )
+    return tuple(plots)
+
+
+def _values(experiment: Experiment) -> pd.DataFrame:
+    rows = []
+    for setting, table in experiment.curves.items():
+        for (method, space, dataset), group in table.groupby(level=["method", *curves.TASK], sort=True):
+            regrets = {f"regret_{reading}": float(np.mean(1 - group[reading])) for reading in setting.readings}
+            rows.append(
+                {
+                    "setting": setting.title,
+                    "space": space,
+                    "dataset": dataset,
+                    "optimizer": method,
+                    "trials": len(group),
+                    **regrets,
+                    "hyperparameters": experiment.hyperparameters[setting][str(method)],
+                    "run_seconds": experiment.seconds[setting][str(method)],
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _place(record: TrialRecord) -> tuple[str, str, int]:
+    config: TrialConfig = record.config
+    arguments = config.task.arguments
+    return f"{config.task.id} {arguments.get('space')} {arguments.get('dataset')}", config.optimizer, config.repetition
