@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from baselines.cma_me import decomposition_gap
 from baselines.evolution import cma_core, lazy_covariance
+from baselines.evolution.emitter import decomposition_gap
 from baselines.mega.gradients import branch, normalized_gradients
 from benchmarks.measurement import PEER_ALGORITHMS, Setting
 from benchmarks.ours import cost_of_iteration, make_task

@@ -1,11 +1,13 @@
-"""The grid archive of quality diversity optimization, as pure functions on arrays.
+"""The archive of quality diversity optimization, as pure functions on arrays.
 
+A partition divides the measures' intervals into cells: the task's grid, or another one that an optimizer brings.
 Insertion follows pyribs' batch rule: every solution of a batch is compared with the archive as it was before the
 batch, and a cell that several of them would take gets the best one (the first among equals).
 """
 
 from __future__ import annotations
 
+import abc
 from typing import NamedTuple
 
 import equinox as eqx
@@ -22,7 +24,7 @@ NOT_ADDED, IMPROVED, NEW = 0, 1, 2
 
 
 class Archive(eqx.Module):
-    """The best solution found in each cell of a grid over the measures.
+    """The best solution found in each cell of a partition of the measures' intervals.
 
     Attributes:
         objective: ``(cells,)``, minus infinity where a cell is empty.
@@ -50,15 +52,47 @@ class Insertion(NamedTuple):
     status: Int[Array, " batch"]
     value: Float[Array, " batch"]
 
+    def by_value(self) -> Insertion:
+        """The same values with one status for all, so that a ranking goes by the value alone."""
+        return Insertion(jnp.zeros_like(self.status), self.value)
 
-def empty(spec: TaskSpec, keep_solutions: bool = True) -> Archive:
+
+class Partition(eqx.Module):
+    """How the measures' intervals are divided into cells."""
+
+    @abc.abstractmethod
+    def cells(self, spec: TaskSpec) -> int:
+        """The number of cells."""
+
+    @abc.abstractmethod
+    def index(self, spec: TaskSpec, measures: Float[Array, "batch k"]) -> Int[Array, " batch"]:
+        """The cell of each row."""
+
+
+class Grid(Partition):
+    """The task's own grid."""
+
+    def cells(self, spec: TaskSpec) -> int:
+        """The number of cells."""
+        return spec.cells
+
+    def index(self, spec: TaskSpec, measures: Float[Array, "batch k"]) -> Int[Array, " batch"]:
+        """The cell of each row; see :func:`cell_index`."""
+        return cell_index(spec, measures)
+
+
+_GRID = Grid()
+
+
+def empty(spec: TaskSpec, keep_solutions: bool = True, partition: Partition = _GRID) -> Archive:
     """An archive without elites."""
-    rows = spec.cells if keep_solutions else 0
+    cells = partition.cells(spec)
+    rows = cells if keep_solutions else 0
     return Archive(
-        objective=jnp.full(spec.cells, -jnp.inf, spec.precision),
-        measures=jnp.zeros((spec.cells, spec.num_measures), spec.precision),
+        objective=jnp.full(cells, -jnp.inf, spec.precision),
+        measures=jnp.zeros((cells, spec.num_measures), spec.precision),
         solutions=jnp.zeros((rows, spec.dim), spec.precision),
-        occupied=jnp.zeros(spec.cells, jnp.int32),
+        occupied=jnp.zeros(cells, jnp.int32),
         size=jnp.zeros((), jnp.int32),
         spec=spec.structure(),
     )
@@ -79,38 +113,68 @@ def insert(
     solutions: Float[Array, "batch dim"],
     objective: Float[Array, " batch"],
     measures: Float[Array, "batch k"],
+    partition: Partition = _GRID,
 ) -> tuple[Archive, Insertion]:
     """Inserts a batch; a cell's elite is replaced only by a strictly better solution.
 
     Solutions whose objective or measures are not finite are not added.
     """
-    spec = archive.spec
-    valid = jnp.isfinite(objective) & jnp.isfinite(measures).all(axis=1)
-    objective = jnp.where(valid, objective, -jnp.inf)
-    cells = cell_index(spec, jnp.where(valid[:, None], measures, 0))
+    cells, objective = locate(archive.spec, objective, measures, partition)
     incumbent = archive.objective[cells]
-    better = objective > incumbent
-    new = better & (incumbent == -jnp.inf)
-    winner = better & ~_beaten(cells, objective)
+    inserted, status = place(archive, cells, objective > incumbent, solutions, objective, measures)
+    value = jnp.where(incumbent == -jnp.inf, objective, objective - incumbent)
+    return inserted, Insertion(status, value)
+
+
+def locate(
+    spec: TaskSpec, objective: Float[Array, " batch"], measures: Float[Array, "batch k"], partition: Partition = _GRID
+) -> tuple[Int[Array, " batch"], Float[Array, " batch"]]:
+    """The cell of each solution, and its objective: minus infinity where that or a measure is not finite."""
+    valid = jnp.isfinite(objective) & jnp.isfinite(measures).all(axis=1)
+    return partition.index(spec, jnp.where(valid[:, None], measures, 0)), jnp.where(valid, objective, -jnp.inf)
+
+
+def place(
+    archive: Archive,
+    cells: Int[Array, " batch"],
+    accepted: Bool[Array, " batch"],
+    solutions: Float[Array, "batch dim"],
+    objective: Float[Array, " batch"],
+    measures: Float[Array, "batch k"],
+) -> tuple[Archive, Int[Array, " batch"]]:
+    """Puts the best of the accepted solutions of each cell there, whatever the cell held.
+
+    Args:
+        archive: The archive before the batch.
+        cells: The cell of each solution.
+        accepted: Whether a solution may enter; of two in one cell, the better one may if the other may.
+        solutions: The batch.
+        objective: Its objectives.
+        measures: Its measures.
+
+    Returns:
+        The archive after the batch, and each solution's status.
+    """
+    new = accepted & (archive.objective[cells] == -jnp.inf)
+    winner = accepted & ~_beaten(cells, objective)
 
     # One index beyond the archive drops a row from the scatter.
-    target = jnp.where(winner, cells, spec.cells)
+    beyond = archive.objective.shape[0]
+    target = jnp.where(winner, cells, beyond)
     first = winner & new
-    slot = jnp.where(first, archive.size + jnp.cumsum(first, dtype=jnp.int32) - 1, spec.cells)
+    slot = jnp.where(first, archive.size + jnp.cumsum(first, dtype=jnp.int32) - 1, beyond)
     kept = archive.solutions
     if kept.shape[0] > 0:
         kept = _write_rows(kept, solutions, cells, winner)
-    inserted = Archive(
+    placed = Archive(
         objective=archive.objective.at[target].set(objective, mode="drop"),
         measures=archive.measures.at[target].set(measures, mode="drop"),
         solutions=kept,
         occupied=archive.occupied.at[slot].set(cells, mode="drop"),
         size=archive.size + first.sum(dtype=jnp.int32),
-        spec=spec,
+        spec=archive.spec,
     )
-    status = jnp.where(better, jnp.where(new, NEW, IMPROVED), NOT_ADDED)
-    value = jnp.where(incumbent == -jnp.inf, objective, objective - incumbent)
-    return inserted, Insertion(status, value)
+    return placed, jnp.where(accepted, jnp.where(new, NEW, IMPROVED), NOT_ADDED)
 
 
 def sample_cells(key: Key[Array, ""], archive: Archive, count: int) -> Int[Array, " count"]:
@@ -129,12 +193,12 @@ def qd_score(archive: Archive) -> Float[Array, ""]:
     """The sum of the elites' objectives (less the spec's offset) divided by the number of cells, as in the paper."""
     filled = archive.objective > -jnp.inf
     total = jnp.sum(jnp.where(filled, archive.objective - archive.spec.qd_score_offset, 0))
-    return total / archive.spec.cells
+    return total / archive.objective.shape[0]
 
 
 def coverage(archive: Archive) -> Float[Array, ""]:
     """Occupied cells in percent."""
-    return 100 * archive.size / archive.spec.cells
+    return 100 * archive.size / archive.objective.shape[0]
 
 
 def improvement_rank(insertion: Insertion) -> Int[Array, " batch"]:

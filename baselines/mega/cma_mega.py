@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import equinox as eqx
-import jax
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Float, Key
 
-from baselines.evolution import cma_core
 from baselines.evolution.ascent import Adam, Ascent, Plain
-from baselines.mega.gradients import branch, normalized_gradients
-from qdbench.archive import Archive, empty, improvement_rank, insert, sample_solutions
+from baselines.mega import emitter
+from baselines.mega.gradients import normalized_gradients
+from qdbench.archive import Archive, empty, insert, sample_solutions
 from qdbench.protocols import Batch, Evaluation, Optimizer
 from qdbench.random import normal
 from qdbench.spec import TaskSpec
 
 
 class State(eqx.Module):
-    """The archive, the search position with its gradients, and the distribution of the gradient coefficients."""
+    """The archive, and the search position with the distribution of its branches."""
 
     archive: Archive
-    position: Float[Array, " dim"]
-    gradients: Float[Array, "rows dim"]
-    coefficients: Float[Array, "batch rows"]
-    paths: cma_core.Paths
-    covariance: Float[Array, "rows rows"]
-    factors: cma_core.Factors
-    ascent: Any
-    restarts: Array
+    emitter: emitter.Emitter
 
 
 class CmaMega(Optimizer):
@@ -63,80 +52,34 @@ class CmaMega(Optimizer):
     initial: tuple[Batch, ...] = eqx.field(static=True)
     iteration: tuple[Batch, ...] = eqx.field(static=True)
 
-    @property
-    def rows(self) -> int:
-        """Number of gradients, k + 1."""
-        return 1 + self.spec.num_measures
-
-    def _fresh(self) -> tuple[cma_core.Paths, Array, cma_core.Factors]:
-        """The coefficient distribution at a start: N(0, sigma_g^2 I)."""
-        identity = jnp.eye(self.rows, dtype=self.spec.precision)
-        paths = cma_core.start_paths(jnp.zeros(self.rows, self.spec.precision), self.sigma_g)
-        return paths, identity, cma_core.Factors(identity, jnp.ones(self.rows, self.spec.precision))
-
     def init(self, key: Key[Array, ""]) -> State:
         """An empty archive and the search position at the start distribution's mean."""
-        precision = self.spec.precision
-        position = jnp.full(self.spec.dim, self.spec.start.mean, precision)
-        paths, covariance, factors = self._fresh()
-        return State(
-            archive=empty(self.spec),
-            position=position,
-            gradients=jnp.zeros((self.rows, self.spec.dim), precision),
-            coefficients=jnp.zeros((self.iteration[1].size, self.rows), precision),
-            paths=paths,
-            covariance=covariance,
-            factors=factors,
-            ascent=self.ascent.init(position),
-            restarts=jnp.zeros((), jnp.int32),
-        )
+        started = emitter.start(self.spec, self.sigma_g, self.ascent, self.iteration[1].size)
+        return State(empty(self.spec), started)
 
     def ask(self, key: Key[Array, ""], state: State, batch: Batch) -> tuple[Array, State]:
         """The search position, or its branches."""
         if batch.gradients:
-            return state.position[None], state
-        normals = normal(key, (batch.size, self.rows), self.spec.precision)
-        coefficients = state.paths.mean + state.paths.sigma * cma_core.transform(state.factors, normals)
-        branches = branch(state.position[None], state.gradients[None], coefficients)
-        return branches, eqx.tree_at(lambda s: s.coefficients, state, coefficients)
+            return state.emitter.position[None], state
+        normals = normal(key, (batch.size, 1 + self.spec.num_measures), self.spec.precision)
+        branches, branched = emitter.branches(state.emitter, normals)
+        return branches, State(state.archive, branched)
 
     def tell(self, key: Key[Array, ""], state: State, batch: Batch, solutions: Array, evaluation: Evaluation) -> State:
         """Inserts the batch; after the branches, adapts the distribution and moves or restarts."""
         archive, insertion = insert(state.archive, solutions, evaluation.objective, evaluation.measures)
         if batch.gradients:
             gradients = normalized_gradients(evaluation)[0]
-            return eqx.tree_at(lambda s: (s.archive, s.gradients), state, (archive, gradients))
-
-        rank = improvement_rank(insertion)
-        weights = cma_core.weights_by_rank(rank, batch.size // 2, self.spec.precision)
-        rate = cma_core.rates(weights, self.rows)
-        steps = (state.coefficients - state.paths.mean) / state.paths.sigma
-        mean_step = weights @ steps
-        whitened = cma_core.whiten(state.factors, mean_step)
-        paths, h_sigma = cma_core.update_paths(state.paths, rate, mean_step, whitened)
-        covariance = cma_core.update_covariance(state.covariance, rate, h_sigma, paths.p_c, weights, steps)
-        factors = cma_core.decompose(covariance)
-        # The weights sum to 1, so the weighted branches less theta are the mean coefficients times the gradients.
-        step = branch(jnp.zeros((1, self.spec.dim), self.spec.precision), state.gradients[None], paths.mean[None])[0]
-        position, ascent = self.ascent.move(state.ascent, state.position, step)
-
-        collapsed = cma_core.should_stop(paths.sigma, factors.scales, *insertion, rank)
-        restart = (insertion.status == 0).all() | collapsed
-        position = lax.cond(restart, lambda: sample_solutions(key, archive, 1)[0], lambda: position)
-        adapted = (paths, covariance, factors, ascent)
-        fresh = (*self._fresh(), self.ascent.init(position))
-        paths, covariance, factors, ascent = jax.tree.map(lambda a, b: jnp.where(restart, a, b), fresh, adapted)
-        return State(
-            archive=archive,
-            position=position,
-            gradients=state.gradients,
-            coefficients=state.coefficients,
-            paths=paths,
-            covariance=covariance,
-            factors=factors,
-            ascent=ascent,
-            restarts=state.restarts + restart,
+            return State(archive, eqx.tree_at(lambda e: e.gradients, state.emitter, gradients))
+        adapted = emitter.adapt(
+            state.emitter,
+            self.sigma_g,
+            self.ascent,
+            insertion,
+            elite=lambda: sample_solutions(key, archive, 1)[0],
+            stuck=(insertion.status == 0).all(),
         )
+        return State(archive, adapted)
 
 
 def _make(id: str, spec: TaskSpec, sigma_g: float, ascent: Ascent, batch_size: int) -> CmaMega:

@@ -193,17 +193,17 @@ def test_cma_mega(optimizer_id: str, id: str, restarting: bool) -> None:
             if batch.gradients:
                 assert_close(solutions, oracle.theta[None])
                 oracle.position(grid, evaluate)
-                assert_close(state.gradients, oracle.gradients)
+                assert_close(state.emitter.gradients, oracle.gradients)
             else:
                 noise = normals(ask_key, batch.size, 3)
                 pick = functools.partial(picks, tell_key, 1, grid)
                 assert_close(solutions, oracle.branches(grid, evaluate, noise, sampler(factors), pick))
-                factors = state.factors
-                assert_close(state.position, oracle.theta)
-                assert_close(state.paths.mean, oracle.cma.mean)
-                assert_close(state.paths.sigma, oracle.cma.sigma)
-                assert_close(state.covariance, oracle.cma.C)
-                assert int(state.restarts) == oracle.restarts
+                factors = state.emitter.factors
+                assert_close(state.emitter.position, oracle.theta)
+                assert_close(state.emitter.paths.mean, oracle.cma.mean)
+                assert_close(state.emitter.paths.sigma, oracle.cma.sigma)
+                assert_close(state.emitter.covariance, oracle.cma.C)
+                assert int(state.emitter.restarts) == oracle.restarts
             assert_archive(state.archive, grid)
     if restarting:
         assert oracle.restarts > 1
@@ -221,11 +221,11 @@ def test_cma_me(restarting: bool, id: str) -> None:
             pick = functools.partial(picks, tell_key, 1, grid)
             noise = normals(ask_key, batch.size, DIM)
             assert_close(solutions, oracle.iterate(grid, evaluate, noise, sampler(factors), pick))
-            factors = state.covariance.factors
-            assert_close(state.paths.mean, oracle.cma.mean)
-            assert_close(state.paths.sigma, oracle.cma.sigma)
-            assert_close(state.paths.p_c, oracle.cma.p_c)
-            assert int(state.restarts) == oracle.restarts
+            factors = state.emitter.covariance.factors
+            assert_close(state.emitter.paths.mean, oracle.cma.mean)
+            assert_close(state.emitter.paths.sigma, oracle.cma.sigma)
+            assert_close(state.emitter.paths.p_c, oracle.cma.p_c)
+            assert int(state.emitter.restarts) == oracle.restarts
             assert_archive(state.archive, grid)
     if restarting:
         assert oracle.restarts > 1
