@@ -24,12 +24,17 @@ for _id, _entry_point, _summary in (
     ("random-search", "baselines.random_search:make", "samples of the task's start distribution: the floor"),
     ("map-elites", "baselines.map_elites:make", "MAP-Elites with Gaussian mutation"),
     ("map-elites-line", "baselines.map_elites:make_line", "MAP-Elites with the Iso+LineDD operator"),
+    ("cvt-map-elites", "baselines.map_elites:make_cvt", "MAP-Elites with the cells of a Voronoi tessellation"),
+    ("cvt-map-elites-line", "baselines.map_elites:make_cvt_line", "the same with the Iso+LineDD operator"),
     ("cma-me", "baselines.cma_me:make", "CMA-ME with an improvement emitter"),
     ("og-map-elites", "baselines.objective_gradient:make", "MAP-Elites with objective gradient steps"),
     ("og-map-elites-line", "baselines.objective_gradient:make_line", "the same with the Iso+LineDD operator"),
     ("omg-mega", "baselines.mega.omg_mega:make", "OMG-MEGA: elites branched along random gradient combinations"),
     ("cma-mega", "baselines.mega.cma_mega:make", "CMA-MEGA: gradient coefficients adapted by CMA-ES"),
     ("cma-mega-adam", "baselines.mega.cma_mega:make_adam", "CMA-MEGA with Adam for the search position"),
+    ("cma-mae", "baselines.cma_mae:make", "CMA-MAE: CMA-ES on the improvement over an annealed archive"),
+    ("cma-maega", "baselines.mega.cma_maega:make", "CMA-MAEGA: CMA-MEGA with an annealed archive"),
+    ("cma-maega-adam", "baselines.mega.cma_maega:make_adam", "CMA-MAEGA with Adam for the search position"),
 ):
     OPTIMIZERS.register(_id, _entry_point, summary=_summary)
 

@@ -6,8 +6,8 @@ archive's learning rate alpha:
 
 .. math:: t_e \leftarrow (1 - \alpha) t_e + \alpha f.
 
-Its improvement value is :math:`f - t_e`. With alpha = 1 this is the elitist archive of MAP-Elites, with alpha = 0 the
-thresholds stay and the value ranks as the objective does. A batch is compared with the thresholds before it, and of
+Its improvement value is :math:`f - t_e`. With alpha = 1 the threshold is the elite's objective, as in MAP-Elites; with
+alpha = 0 thresholds stay and values rank as objectives do. A batch is compared with the thresholds before it, and of
 what a cell accepts the best becomes the elite (the first among equals). Of k accepted solutions with mean objective f,
 the threshold becomes
 
@@ -39,6 +39,11 @@ class AnnealedArchive(eqx.Module):
 
     elites: Archive
     threshold: Float[Array, " cells"]
+
+
+def least_threshold(spec: TaskSpec, threshold_min: float | None) -> Float[Array, ""]:
+    """The given minimum of the thresholds, or the lower end of the task's objective range."""
+    return jnp.asarray(spec.objective_range[0] if threshold_min is None else threshold_min, spec.precision)
 
 
 def empty(spec: TaskSpec, threshold_min: Float[Array, ""]) -> AnnealedArchive:

@@ -1,9 +1,11 @@
 """Hyperparameters that the algorithms' authors published for a family of tasks.
 
-Source for all of them: the published code of fontaine2021dqd. Step sizes of objective gradients (``learning_rate`` of
-the OG algorithms) are converted to the gradient of the objective itself: the authors' linear projection hands out the
-gradient of -F, which is ``F_worst / 100`` times the objective's, and their arm the gradient of -Var, a hundredth of
-the objective's; their eta is 0.5 and 100.
+Source: the published code of fontaine2021dqd, and of fontaine2023cmamae for CMA-MAE and CMA-MAEGA (there with 100
+parameters and 15 emitters). Two forms have no published settings and take those of their kin: CVT-MAP-Elites those of
+MAP-Elites, and CMA-MAEGA (Adam) those of CMA-MEGA (Adam) with the archive of CMA-MAEGA. Step sizes of objective
+gradients (``learning_rate`` of the OG algorithms) are converted to the gradient of the objective itself: the authors'
+linear projection hands out the gradient of -F, which is ``F_worst / 100`` times the objective's, and their arm the
+gradient of -Var, a hundredth of the objective's; their eta is 0.5 and 100.
 """
 
 from __future__ import annotations
@@ -16,11 +18,15 @@ _WORST = {"linear-projection-sphere": 51.380224, "linear-projection-rastrigin": 
 
 def published_hyperparameters(id: str, spec: TaskSpec) -> dict[str, float]:
     """The published hyperparameters of an optimizer on a task; empty where none were published."""
+    id = id.removeprefix("cvt-")
     if spec.family in _WORST:
         return _linear_projection(0.5 * _WORST[spec.family] * spec.dim / 100).get(id, {})
     if spec.family == "arm":
         return _ARM.get(id, {})
     return {}
+
+
+_ANNEALING = {"archive_learning_rate": 0.01, "threshold_min": 0.0}
 
 
 def _linear_projection(learning_rate: float) -> dict[str, dict[str, float]]:
@@ -33,6 +39,9 @@ def _linear_projection(learning_rate: float) -> dict[str, dict[str, float]]:
         "omg-mega": {"sigma_g": 10.0},
         "cma-mega": {"sigma_g": 10.0, "learning_rate": 1.0},
         "cma-mega-adam": {"sigma_g": 10.0, "learning_rate": 0.002},
+        "cma-mae": {"sigma": 0.5, **_ANNEALING},
+        "cma-maega": {"sigma_g": 10.0, "learning_rate": 1.0, **_ANNEALING},
+        "cma-maega-adam": {"sigma_g": 10.0, "learning_rate": 0.002, **_ANNEALING},
     }
 
 
@@ -45,4 +54,7 @@ _ARM: dict[str, dict[str, float]] = {
     "omg-mega": {"sigma_g": 1.0},
     "cma-mega": {"sigma_g": 0.05, "learning_rate": 1.0},
     "cma-mega-adam": {"sigma_g": 0.05, "learning_rate": 0.002},
+    "cma-mae": {"sigma": 0.1, **_ANNEALING},
+    "cma-maega": {"sigma_g": 0.05, "learning_rate": 1.0, **_ANNEALING},
+    "cma-maega-adam": {"sigma_g": 0.05, "learning_rate": 0.002, **_ANNEALING},
 }

@@ -60,6 +60,19 @@ _ENTRIES = (
 }
 """,
     r"""
+@inproceedings{fontaine2023cmamae,
+  title = {Covariance Matrix Adaptation {MAP}-Annealing},
+  author = {Fontaine, Matthew C. and Nikolaidis, Stefanos},
+  booktitle = {Proceedings of the Genetic and Evolutionary Computation Conference},
+  series = {GECCO '23},
+  year = {2023},
+  publisher = {Association for Computing Machinery},
+  doi = {10.1145/3583131.3590389},
+  eprint = {2205.10752},
+  archiveprefix = {arXiv}
+}
+""",
+    r"""
 @techreport{hansen2009bbob,
   title = {Real-Parameter Black-Box Optimization Benchmarking 2009: Noiseless Functions Definitions},
   author = {Hansen, Nikolaus and Finck, Steffen and Ros, Raymond and Auger, Anne},
@@ -257,6 +270,19 @@ _ENTRIES = (
   year = {2023},
   publisher = {Association for Computing Machinery},
   doi = {10.1145/3583131.3590374}
+}
+""",
+    r"""
+@article{vassiliades2018cvt,
+  title = {Using Centroidal {Voronoi} Tessellations to Scale Up the Multidimensional Archive of Phenotypic Elites
+           Algorithm},
+  author = {Vassiliades, Vassilis and Chatzilygeroudis, Konstantinos and Mouret, Jean-Baptiste},
+  journal = {IEEE Transactions on Evolutionary Computation},
+  volume = {22},
+  number = {4},
+  pages = {623--630},
+  year = {2018},
+  doi = {10.1109/TEVC.2017.2735550}
 }
 """,
     r"""

@@ -10,7 +10,15 @@ import baselines
 import qdbench
 from qdbench.registry import OPTIMIZERS
 
-GRADIENTS = {"og-map-elites", "og-map-elites-line", "omg-mega", "cma-mega", "cma-mega-adam"}
+GRADIENTS = {
+    "og-map-elites",
+    "og-map-elites-line",
+    "omg-mega",
+    "cma-mega",
+    "cma-mega-adam",
+    "cma-maega",
+    "cma-maega-adam",
+}
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +41,8 @@ def test_a_hyperparameter_must_be_a_finite_number(spec: qdbench.TaskSpec, value:
         ("cma-mega", {"batch_size": 1}),
         ("gaussian-ga", {"batch_size": 0}),
         ("samr-ga-restarts", {"batch_size": 0}),
+        ("cma-mae", {"emitters": 0}),
+        ("cma-maega", {"emitters": -1}),
     ],
 )
 def test_a_batch_must_have_a_solution(spec: qdbench.TaskSpec, optimizer: str, settings: dict[str, int]) -> None:
