@@ -59,6 +59,43 @@ class Grid:
         return list(self.elites.values())[number].solution.copy()
 
 
+class AnnealedGrid(Grid):
+    """The grid with the acceptance thresholds of fontaine2023cmamae, and pyribs' batch rule spelled out."""
+
+    def __init__(
+        self, low: list[float], high: list[float], shape: tuple[int, ...], learning_rate: float, threshold_min: float
+    ) -> None:
+        super().__init__(low, high, shape)
+        self.learning_rate, self.threshold_min = learning_rate, threshold_min
+        self.thresholds: dict[int, float] = {}
+
+    def threshold(self, cell: int) -> float:
+        """What a solution must exceed in a cell."""
+        return self.thresholds.get(cell, self.threshold_min)
+
+    def add(self, solutions: np.ndarray, objective: np.ndarray, measures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Adds a batch; values are differences to the thresholds before it."""
+        status, value = np.zeros(len(objective), int), np.full(len(objective), -np.inf)
+        accepted: dict[int, list[int]] = {}
+        for i, f in enumerate(objective):
+            if not (np.isfinite(f) and np.isfinite(measures[i]).all()):
+                continue
+            cell = self.cell(measures[i])
+            value[i] = f - self.threshold(cell)
+            if f > self.threshold(cell):
+                status[i] = 1 if cell in self.elites else 2
+                accepted.setdefault(cell, []).append(i)
+        # Cells are filled in the order of their elites in the batch.
+        elites = {cell: max(rows, key=lambda i: (objective[i], -i)) for cell, rows in accepted.items()}
+        for cell, i in sorted(elites.items(), key=lambda item: item[1]):
+            rows = accepted[cell]
+            keep = (1 - self.learning_rate) ** len(rows)
+            mean = sum(objective[row] for row in rows) / len(rows)
+            self.thresholds[cell] = keep * self.threshold(cell) + (1 - keep) * mean
+            self.elites[cell] = Elite(objective[i], measures[i].copy(), solutions[i].copy())
+        return status, value
+
+
 def improvement_order(status: np.ndarray, value: np.ndarray) -> list[int]:
     """Indices of the solutions from best to worst: sorted ascending by (status, value, index), then reversed."""
     return sorted(range(len(status)), key=lambda i: (status[i], value[i], i))[::-1]

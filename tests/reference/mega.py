@@ -90,8 +90,10 @@ class Plain:
 class CmaMega:
     """CMA-MEGA: Algorithm 1 of the paper with the restart test after the step."""
 
-    def __init__(self, dim: int, sigma_g: float, ascent: Callable[[], Plain | Adam], rows: int = 3) -> None:
-        self.theta, self.sigma_g, self.rows, self.make_ascent = np.zeros(dim), sigma_g, rows, ascent
+    def __init__(
+        self, dim: int, sigma_g: float, ascent: Callable[[], Plain | Adam], rows: int = 3, start: float = 0.0
+    ) -> None:
+        self.theta, self.sigma_g, self.rows, self.make_ascent = np.full(dim, start), sigma_g, rows, ascent
         self.restarts = 0
         self._start()
 
@@ -107,10 +109,27 @@ class CmaMega:
         self, grid: Grid, evaluate: Evaluate, normals: np.ndarray, sample: Sampler, pick: Callable[[], np.ndarray]
     ) -> np.ndarray:
         """Evaluates the branches, adapts, moves, and restarts if need be; returns the branches."""
-        c = self.cma.mean + self.cma.sigma * sample(self.cma.C, normals)
-        branches = np.array([self.theta + row @ self.gradients for row in c])
+        branches = self.propose(normals, sample)
         _, status, value = add(grid, evaluate, branches)
+        self.adapt(grid, branches, status, value, pick, stuck=bool((status == 0).all()))
+        return branches
 
+    def propose(self, normals: np.ndarray, sample: Sampler) -> np.ndarray:
+        """The branches."""
+        self.c = self.cma.mean + self.cma.sigma * sample(self.cma.C, normals)
+        return np.array([self.theta + row @ self.gradients for row in self.c])
+
+    def adapt(
+        self,
+        grid: Grid,
+        branches: np.ndarray,
+        status: np.ndarray,
+        value: np.ndarray,
+        pick: Callable[[], np.ndarray],
+        stuck: bool,
+    ) -> None:
+        """Adapts, moves, and restarts if need be."""
+        c = self.c
         order = improvement_order(status, value)
         best = order[: len(branches) // 2]
         weights = np.log(len(best) + 0.5) - np.log(np.arange(1, len(best) + 1))
@@ -118,31 +137,46 @@ class CmaMega:
         step = sum(weight * (branches[i] - self.theta) for weight, i in zip(weights, best, strict=True))
         self.cma.tell(c[best])
         self.theta = self.ascent.move(self.theta, step)
-        if (status == 0).all() or self.cma.collapsed(status, value, order[0], order[-1]):
+        if stuck or self.cma.collapsed(status, value, order[0], order[-1]):
             self.theta = grid.pick(pick()[0])
             self._start()
             self.restarts += 1
-        return branches
 
 
 class CmaMe:
     """CMA-ME with an improvement emitter: all solutions that entered the archive are parents ("filter" selection)."""
 
-    def __init__(self, dim: int, sigma: float, gap: int) -> None:
-        self.sigma, self.gap, self.restarts, self.cma = sigma, gap, 0, Cma(np.zeros(dim), sigma, gap)
+    def __init__(self, dim: int, sigma: float, gap: int, start: float = 0.0) -> None:
+        self.sigma, self.gap, self.restarts, self.cma = sigma, gap, 0, Cma(np.full(dim, start), sigma, gap)
 
     def iterate(
         self, grid: Grid, evaluate: Evaluate, normals: np.ndarray, sample: Sampler, pick: Callable[[], np.ndarray]
     ) -> np.ndarray:
         """Samples and evaluates a batch, adapts, and restarts if need be; returns the batch."""
-        solutions = self.cma.mean + self.cma.sigma * sample(self.cma.used, normals)
+        solutions = self.propose(normals, sample)
         _, status, value = add(grid, evaluate, solutions)
+        self.adapt(grid, solutions, status, value, pick, parents=int((status > 0).sum()))
+        return solutions
+
+    def propose(self, normals: np.ndarray, sample: Sampler) -> np.ndarray:
+        """A batch of samples."""
+        return self.cma.mean + self.cma.sigma * sample(self.cma.used, normals)
+
+    def adapt(
+        self,
+        grid: Grid,
+        solutions: np.ndarray,
+        status: np.ndarray,
+        value: np.ndarray,
+        pick: Callable[[], np.ndarray],
+        parents: int,
+    ) -> None:
+        """Adapts to the given number of best solutions, and restarts if need be, or if there are none."""
         order = improvement_order(status, value)
-        parents = solutions[[i for i in order if status[i] > 0]]
-        if len(parents) > 0:
+        best = solutions[order[:parents]]
+        if parents > 0:
             used = self.cma.used  # the stop criterion looks at the decomposition that is already there
-            self.cma.tell(parents)
-        if len(parents) == 0 or self.cma.collapsed(status, value, order[0], order[-1], used):
+            self.cma.tell(best)
+        if parents == 0 or self.cma.collapsed(status, value, order[0], order[-1], used):
             self.cma = Cma(grid.pick(pick()[0]), self.sigma, self.gap)
             self.restarts += 1
-        return solutions
