@@ -30,19 +30,22 @@ def make(id: str, **arguments: Any) -> Task:
     return task
 
 
-def register(id: str, entry_point: str, *, summary: str = "", **arguments: Any) -> None:
+def register(
+    id: str, entry_point: str, *, summary: str = "", superseded_by: str | None = None, **arguments: Any
+) -> None:
     """Registers a task under a versioned id.
 
     Args:
         id: ``Name-vN``.
         entry_point: ``"module:attribute"`` of a callable that takes ``id`` and the arguments and returns the task.
         summary: One line for listings.
+        superseded_by: The id of the version that new work should use; :func:`make` of this one then warns.
         arguments: Bound to every call of the entry point.
 
     Raises:
         ValueError: If the id is malformed or taken.
     """
-    TASKS.register(id, entry_point, summary=summary, **arguments)
+    TASKS.register(id, entry_point, summary=summary, superseded_by=superseded_by, **arguments)
 
 
 def list_tasks() -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -15,6 +15,9 @@ from qdbench.leaderboard.tuned.cli import tuned_board
 from qdbench.metabbo.cli import meta_train
 from qdbench.metabbo.report_cli import report_app
 from qdbench.terminal import console, errors, exit_from_check, friendly_errors
+
+if TYPE_CHECKING:
+    from qdbench.registry import Entry
 
 app = typer.Typer(
     name="qdbench",
@@ -41,7 +44,7 @@ def list_tasks() -> None:
     import qdbench.tasks  # noqa: F401  (registers the ids)
     from qdbench.registry import TASKS
 
-    _listing("Tasks", [(entry.id, entry.summary) for entry in TASKS])
+    _listing("Tasks", [(entry.id, _summary_of(entry)) for entry in TASKS])
 
 
 @list_app.command("optimizers")
@@ -50,7 +53,7 @@ def list_optimizers() -> None:
     import baselines  # noqa: F401  (registers the ids)
     from qdbench.registry import OPTIMIZERS
 
-    _listing("Optimizers", [(entry.id, entry.summary) for entry in OPTIMIZERS])
+    _listing("Optimizers", [(entry.id, _summary_of(entry)) for entry in OPTIMIZERS])
 
 
 @list_app.command("suites")
@@ -278,6 +281,11 @@ def _listing(title: str, rows: list[tuple[str, str]]) -> None:
     console.print(table)
 
 
+def _summary_of(entry: Entry) -> str:
+    successor = f"superseded by {entry.superseded_by}: " if entry.superseded_by else ""
+    return successor + entry.summary
+
+
 def _check_names(tasks: list[str], optimizers: list[str]) -> None:
     """Fails on a misspelt name before anything runs."""
     import baselines  # noqa: F401  (registers the ids)
@@ -285,11 +293,14 @@ def _check_names(tasks: list[str], optimizers: list[str]) -> None:
     from qdbench.harness.plugins import load_optimizer
     from qdbench.registry import OPTIMIZERS, TASKS
 
-    for id in tasks:
-        TASKS.entry(id)
+    entries = [TASKS.entry(id) for id in tasks]
     for id in optimizers:
-        if id not in OPTIMIZERS:
+        if id in OPTIMIZERS:
+            entries.append(OPTIMIZERS.entry(id))
+        else:
             load_optimizer(id)
+    for entry in {entry.id: entry for entry in entries if entry.superseded_by}.values():
+        errors.print(f"[yellow]{entry.id} is superseded by {entry.superseded_by}[/yellow]: new work should use that")
 
 
 def _numbers(text: str) -> tuple[str, tuple[int | float, ...]]:

@@ -7,6 +7,7 @@ import difflib
 import importlib
 import importlib.util
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -24,7 +25,10 @@ class UnknownNameError(KeyError):
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One registered thing: where its factory is, the arguments bound to it, a line about it, and what it needs."""
+    """One registered thing: where its factory is, the arguments bound to it, a line about it, and what it needs.
+
+    ``superseded_by`` is the id that new work should use in its place; what is superseded stays, number for number.
+    """
 
     id: str
     entry_point: str
@@ -32,6 +36,7 @@ class Entry:
     summary: str
     requires: str | None = None
     data: str | None = None
+    superseded_by: str | None = None
 
     @property
     def is_available(self) -> bool:
@@ -62,6 +67,7 @@ class Registry:
         summary: str = "",
         requires: str | None = None,
         data: str | None = None,
+        superseded_by: str | None = None,
         **arguments: Any,
     ) -> None:
         """Adds an entry.
@@ -72,18 +78,23 @@ class Registry:
             summary: One line.
             requires: A package that has to be installed for it.
             data: A data set that it reads; see :mod:`qdbench.datasets`.
+            superseded_by: The id that new work should use in its place; making this one then warns.
             arguments: Bound to the factory.
 
         Raises:
-            ValueError: If the id is malformed or taken, or the entry point is not ``"module:attribute"``.
+            ValueError: If an id is malformed, taken or its own successor, or the entry point is not
+                ``"module:attribute"``.
         """
-        if not self._pattern.fullmatch(id):
-            raise ValueError(f"{self.kind} id {id!r} is malformed: it should look like {self._example!r}")
+        for name in (id, superseded_by or id):
+            if not self._pattern.fullmatch(name):
+                raise ValueError(f"{self.kind} id {name!r} is malformed: it should look like {self._example!r}")
+        if id == superseded_by:
+            raise ValueError(f"{self.kind} {id!r} cannot be superseded by itself")
         if id in self._entries:
             raise ValueError(f"{self.kind} id {id!r} is registered already, for {self._entries[id].entry_point!r}")
         if entry_point.count(":") != 1 or not all(entry_point.split(":")):
             raise ValueError(f"{self.kind} {id!r}: the entry point {entry_point!r} should be 'module:attribute'")
-        self._entries[id] = Entry(id, entry_point, dict(arguments), summary, requires, data)
+        self._entries[id] = Entry(id, entry_point, dict(arguments), summary, requires, data, superseded_by)
 
     def __contains__(self, id: str) -> bool:
         return id in self._entries
@@ -102,8 +113,18 @@ class Registry:
         raise UnknownNameError(self._unknown(id))
 
     def resolve(self, id: str) -> tuple[Any, dict[str, Any]]:
-        """Imports the factory of an id; returns it with the arguments bound at registration."""
+        """Imports the factory of an id; returns it with the arguments bound at registration.
+
+        Warns (DeprecationWarning, at the caller of the function that asks) if the id is superseded.
+        """
         entry = self.entry(id)
+        if entry.superseded_by is not None:
+            warnings.warn(
+                f"{self.kind} {id!r} is superseded by {entry.superseded_by!r}: it stays as it is, so that what was "
+                "done with it can be repeated, but new work should use the new one",
+                DeprecationWarning,
+                stacklevel=3,
+            )
         return load(entry.entry_point), dict(entry.arguments)
 
     def _unknown(self, id: str) -> str:

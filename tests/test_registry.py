@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -9,10 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import baselines
 import qdbench
 from qdbench import datasets
+from qdbench.cli import app
 from qdbench.registry import OPTIMIZERS, TASKS, Registry, UnknownNameError, load
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -95,6 +98,47 @@ def test_what_needs_data_is_available_with_it(
         path.parent.mkdir(exist_ok=True)
         path.touch()
         assert entry.is_available == available
+
+
+def test_a_superseded_id_still_resolves_and_warns_at_the_caller(registry: Registry) -> None:
+    registry.register("Arm-v1", "json:loads", superseded_by="Arm-v2")
+    registry.register("Arm-v2", "json:loads")
+
+    def make(id: str) -> object:
+        return registry.resolve(id)[0]
+
+    with pytest.warns(DeprecationWarning, match="task 'Arm-v1' is superseded by 'Arm-v2'"):
+        assert make("Arm-v1") is json.loads
+    make("Arm-v2")  # a warning would be an error
+
+
+def test_a_successor_is_another_well_formed_id(registry: Registry) -> None:
+    with pytest.raises(ValueError, match="cannot be superseded by itself"):
+        registry.register("Arm-v1", "json:loads", superseded_by="Arm-v1")
+    with pytest.raises(ValueError, match="task id 'arm' is malformed"):
+        registry.register("Arm-v1", "json:loads", superseded_by="arm")
+    assert "Arm-v1" not in registry
+
+
+@pytest.mark.parametrize("table", [TASKS, OPTIMIZERS], ids=["tasks", "optimizers"])
+def test_every_successor_is_registered_and_not_superseded_in_a_circle(table: Registry) -> None:
+    for entry in table:
+        seen = {entry.id}
+        while entry.superseded_by:
+            entry = table.entry(entry.superseded_by)
+            assert entry.id not in seen
+            seen.add(entry.id)
+
+
+def test_make_and_the_command_line_name_the_successor(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert qdbench.list_tasks()
+    entries = dict(TASKS._entries)
+    entries["Arm-v0"] = dataclasses.replace(entries["Arm-v0"], superseded_by="Arm-v1")
+    monkeypatch.setattr(TASKS, "_entries", entries)
+    with pytest.warns(DeprecationWarning, match="'Arm-v0' is superseded by 'Arm-v1'"):
+        qdbench.make("Arm-v0", dim=3)
+    listed = CliRunner().invoke(app, ["list", "tasks"], env={"COLUMNS": "200", "TERM": "dumb"})
+    assert "superseded by Arm-v1" in listed.output
 
 
 @pytest.mark.parametrize(
