@@ -100,16 +100,25 @@ def test_what_needs_data_is_available_with_it(
         assert entry.is_available == available
 
 
-def test_a_superseded_id_still_resolves_and_warns_at_the_caller(registry: Registry) -> None:
+def test_a_superseded_id_still_resolves_and_warns(registry: Registry) -> None:
     registry.register("Arm-v1", "json:loads", superseded_by="Arm-v2")
     registry.register("Arm-v2", "json:loads")
-
-    def make(id: str) -> object:
-        return registry.resolve(id)[0]
-
     with pytest.warns(DeprecationWarning, match="task 'Arm-v1' is superseded by 'Arm-v2'"):
-        assert make("Arm-v1") is json.loads
-    make("Arm-v2")  # a warning would be an error
+        assert registry.resolve("Arm-v1")[0] is json.loads
+    registry.resolve("Arm-v2")  # a warning would be an error
+
+
+def test_the_warning_is_shown_at_the_line_that_makes_the_task(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import qdbench\n"
+        "qdbench.register('Old-v0', 'qdbench.tasks.arm:make', superseded_by='Arm-v0')\n"
+        "qdbench.make('Arm-v0', dim=3)\n"
+        "qdbench.make('Old-v0', dim=3)\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], check=True, capture_output=True, text=True)
+    assert f"{script}:4: DeprecationWarning: task 'Old-v0' is superseded by 'Arm-v0'" in done.stderr
+    assert done.stderr.count("DeprecationWarning") == 1
 
 
 def test_a_successor_is_another_well_formed_id(registry: Registry) -> None:
