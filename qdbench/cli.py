@@ -11,6 +11,7 @@ from rich.table import Table
 
 from qdbench.data_cli import data_app
 from qdbench.interop.cli import export_app
+from qdbench.leaderboard.cli import verify
 from qdbench.leaderboard.tuned.cli import tuned_board
 from qdbench.metabbo.cli import meta_train
 from qdbench.metabbo.report_cli import report_app
@@ -34,6 +35,7 @@ app.add_typer(board_app, name="leaderboard")
 app.add_typer(data_app, name="data")
 app.add_typer(export_app, name="export")
 board_app.command("tuned")(tuned_board)
+app.command("verify")(verify)
 app.command("meta-train")(meta_train)
 app.add_typer(report_app, name="meta-report")
 
@@ -239,32 +241,6 @@ def compact_results(
     for problem in problems:
         errors.print(f"[yellow]not copied[/yellow] {escape(f'{problem.file}: {problem.reason}')}", highlight=False)
     console.print(f"compact copy in {out}", highlight=False)
-
-
-@app.command()
-def verify(
-    results: Annotated[Path, typer.Argument(help="Folder of results that were run with --keep-solutions.")],
-) -> None:
-    """Evaluate every elite of the stored archives again and compare with what is stored."""
-    from qdbench.harness.verify import verify_archives
-
-    with friendly_errors():
-        reports = verify_archives(results)
-        if not reports:
-            raise ValueError(f"no archive in {results} holds solutions: run the trials with --keep-solutions")
-    table = Table("task", "optimizer", "repetition", "elites", "largest difference", "agrees")
-    for report in reports:
-        table.add_row(
-            report.task,
-            report.optimizer,
-            str(report.repetition),
-            str(report.elites),
-            f"{report.difference:.1e}",
-            "yes" if report.agrees else "[red]no[/red]",
-        )
-    console.print(table)
-    if not all(report.agrees for report in reports):
-        raise typer.Exit(1)
 
 
 def main() -> None:

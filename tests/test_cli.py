@@ -65,7 +65,7 @@ def test_listings(kind: str, names: list[str]) -> None:
         (("leaderboard", "tuned", "no-[b]such", "--out", "x"), "no folder no-[b]such"),
         (("export", "coco", "no-[b]such", "--out", "x"), "no folder no-[b]such"),
         (("meta-report", "compare", "a=no-[b]such", "--out", "x"), "there is no folder no-[b]such"),
-        (("verify", "no-such-folder"), "--keep-solutions"),
+        (("verify", "no-such-folder"), "no results in no-such-folder"),
         (("run", "--suite", "quick", "--shard", "one"), "--shard is k/n, such as 1/4"),
         (("run", "--suite", "quick", "--shard", "5/4"), "there is no shard 5/4"),
         (("tune", "map-elites", "--suite", "bbob-lga", "--function", "25"), "has no such task"),
@@ -102,11 +102,12 @@ def test_run_resume_build_check_compact_and_verify(tmp_path: Path) -> None:
     assert checked.exit_code == 1
     assert "board.csv is not what the results give" in checked.output.replace("\n", "")
 
-    verified = call("verify", str(results))
+    verified = call("verify", str(results), "--trials", "1")
     assert verified.exit_code == 0, verified.output
+    assert "4 of 4 archives agree; 1 of 1 trials agree" in verified.output
     assert call("leaderboard", "compact", str(results), "--out", str(small)).exit_code == 0
     assert len(list(store.result_paths(small))) == 4
-    assert call("verify", str(small)).exit_code == 2
+    assert "0 of 0 archives agree; 1 of 1 trials agree" in call("verify", str(small), "--trials", "1").output
 
     packs = tmp_path / "packs"
     assert call("leaderboard", "compact", str(results), "--out", str(packs), "--pack").exit_code == 0
@@ -134,9 +135,9 @@ def test_a_tampered_archive_is_found(tmp_path: Path) -> None:
     result = store.load(path)
     result.archive.objective[0] += 1
     store.save_result(tmp_path, result)
-    verified = call("verify", str(tmp_path))
+    verified = call("verify", str(tmp_path), "--trials", "0")
     assert verified.exit_code == 1
-    assert "no" in verified.output
+    assert "0 of 1 archives agree" in verified.output
 
 
 def test_a_failing_optimizer_is_printed_and_the_exit_status_says_so(tmp_path: Path) -> None:

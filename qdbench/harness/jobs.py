@@ -88,7 +88,7 @@ def run_jobs(jobs: Sequence[Job], directory: Path) -> Iterator[Finished]:
 
 def _run(jobs: Sequence[Job], directory: Path) -> Iterator[Finished]:
     try:
-        results = _results(jobs)
+        results = results_of(jobs)
     except Exception as error:
         if len(jobs) == 1:
             yield record_failure(jobs[0], directory, f"{type(error).__name__}: {error}")
@@ -116,7 +116,7 @@ def record_failure(job: Job, directory: Path, error: str) -> Finished:
     return Finished(job, "failed", {}, error)
 
 
-def _results(jobs: Sequence[Job]) -> list[TrialResult]:
+def results_of(jobs: Sequence[Job]) -> list[TrialResult]:
     """Runs jobs of one program, as one call of it where they are small.
 
     A small job that is alone takes the same program: the last bits of its result, which may differ between programs, do
@@ -137,7 +137,7 @@ def _results(jobs: Sequence[Job]) -> list[TrialResult]:
                     trial.result_of(item, outcome, "batched") for item, outcome in zip(prepared, outcomes, strict=True)
                 ]
     if len(jobs) > 1:
-        return [result for job in jobs for result in _results([job])]
+        return [result for job in jobs for result in results_of([job])]
     return [trial.run_prepared(prepared[0], keep)]
 
 

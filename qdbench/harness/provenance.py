@@ -55,7 +55,7 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    """The commit of a checkout that qdbench is used from, with ``-dirty`` if files differ; empty for an installation."""
+    """The commit of the checkout that qdbench is used from, with ``-dirty`` if files differ; empty if it is none."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return ""

@@ -1,0 +1,80 @@
+"""``qdbench verify``: whether results are what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from qdbench.terminal import console, errors, friendly_errors
+
+if TYPE_CHECKING:
+    from qdbench.leaderboard.verify import Report
+
+
+def verify(
+    results: Annotated[Path, typer.Argument(help="Folder of results, or of a board with its results.")],
+    trials: Annotated[int, typer.Option(min=0, help="Finished trials to draw at random and run again.")] = 5,
+    trial: Annotated[
+        list[str] | None, typer.Option(help="Run this trial again, by its digest or its beginning; may be repeated.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Decides which trials are drawn.")] = 0,
+) -> None:
+    """Check results: files and records fit together, archives and a sample of trials give the same again.
+
+    Everything is audited (hashes, names, traces, archives, missing repetitions). Archives with solutions (of runs with
+    --keep-solutions) are evaluated again. A sample of trials runs again from their records alone. Exits with 1 if
+    anything is wrong.
+
+    [b]qdbench verify leaderboards/dqd --trials 5[/b]
+
+    [b]qdbench verify results/mine --trial 78c6de25[/b]
+    """
+    from qdbench.leaderboard.verify import verify as check
+
+    with friendly_errors():
+        report = check(
+            results,
+            trials,
+            trial or (),
+            seed,
+            lambda place: errors.print(f"[dim]{escape(place)}[/dim]", soft_wrap=True),
+        )
+    _show(report)
+    if not report.agrees:
+        raise typer.Exit(1)
+
+
+def _show(report: Report) -> None:
+    if report.findings:
+        table = Table("finding", "where", "what", title="Audit", title_justify="left")
+        for finding in report.findings:
+            table.add_row(f"[red]{finding.kind}[/red]", escape(finding.place), escape(finding.reason))
+        console.print(table)
+    if report.archives:
+        heads = ("task", "optimizer", "repetition", "elites", "largest difference", "agrees")
+        table = Table(*heads, title="Archives, evaluated again", title_justify="left")
+        for entry in report.archives:
+            cells = (entry.task, entry.optimizer, str(entry.repetition), str(entry.elites), f"{entry.difference:.1e}")
+            table.add_row(*cells, "yes" if entry.agrees else "[red]no[/red]")
+        console.print(table)
+    if report.reruns:
+        table = Table(
+            "trial", "verdict", "difference", "tolerance", "note", title="Trials, run again", title_justify="left"
+        )
+        for rerun in report.reruns:
+            verdict = rerun.verdict if rerun.agrees else f"[red]{rerun.verdict}[/red]"
+            numbers = (f"{rerun.difference:.1e}", f"{rerun.tolerance:.0e}")
+            table.add_row(escape(rerun.place), verdict, *numbers, escape(rerun.note))
+        console.print(table)
+    good = sum(rerun.agrees for rerun in report.reruns)
+    console.print(
+        f"{report.trials:,} finished trials audited, {len(report.findings)} findings; "
+        f"{sum(entry.agrees for entry in report.archives)} of {len(report.archives)} archives agree; "
+        f"{good} of {len(report.reruns)} trials agree.",
+        highlight=False,
+        soft_wrap=True,
+    )
