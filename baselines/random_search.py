@@ -38,6 +38,8 @@ class RandomSearch(Optimizer):
 
     Where all searches start at one point, it samples uniformly within the task's bounds.
 
+    Source: bergstra2012random.
+
     Hyperparameters: ``batch_size`` 36.
     """
 

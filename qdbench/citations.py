@@ -10,6 +10,31 @@ from qdbench.registry import UnknownNameError
 
 _ENTRIES = (
     r"""
+@inproceedings{agarwal2021precipice,
+  title = {Deep Reinforcement Learning at the Edge of the Statistical Precipice},
+  author = {Agarwal, Rishabh and Schwarzer, Max and Castro, Pablo Samuel and Courville, Aaron C. and
+            Bellemare, Marc G.},
+  booktitle = {Advances in Neural Information Processing Systems},
+  volume = {34},
+  pages = {29304--29320},
+  year = {2021},
+  publisher = {Curran Associates, Inc.},
+  eprint = {2108.13264},
+  archiveprefix = {arXiv}
+}
+""",
+    r"""
+@article{bergstra2012random,
+  title = {Random Search for Hyper-Parameter Optimization},
+  author = {Bergstra, James and Bengio, Yoshua},
+  journal = {Journal of Machine Learning Research},
+  volume = {13},
+  pages = {281--305},
+  year = {2012},
+  url = {https://jmlr.org/papers/v13/bergstra12a.html}
+}
+""",
+    r"""
 @article{clune2008natural,
   title = {Natural Selection Fails to Optimize Mutation Rates for Long-Term Adaptation on Rugged Fitness Landscapes},
   author = {Clune, Jeff and Misevic, Dusan and Ofria, Charles and Lenski, Richard E. and Elena, Santiago F. and
@@ -73,6 +98,18 @@ _ENTRIES = (
 }
 """,
     r"""
+@article{games1976pairwise,
+  title = {Pairwise Multiple Comparison Procedures with Unequal {N}'s and/or Variances: A {M}onte {C}arlo Study},
+  author = {Games, Paul A. and Howell, John F.},
+  journal = {Journal of Educational Statistics},
+  volume = {1},
+  number = {2},
+  pages = {113--125},
+  year = {1976},
+  doi = {10.3102/10769986001002113}
+}
+""",
+    r"""
 @techreport{hansen2009bbob,
   title = {Real-Parameter Black-Box Optimization Benchmarking 2009: Noiseless Functions Definitions},
   author = {Hansen, Nikolaus and Finck, Steffen and Ros, Raymond and Auger, Anne},
@@ -131,6 +168,18 @@ _ENTRIES = (
 }
 """,
     r"""
+@article{holm1979simple,
+  title = {A Simple Sequentially Rejective Multiple Test Procedure},
+  author = {Holm, Sture},
+  journal = {Scandinavian Journal of Statistics},
+  volume = {6},
+  number = {2},
+  pages = {65--70},
+  year = {1979},
+  url = {https://www.jstor.org/stable/4615733}
+}
+""",
+    r"""
 @inproceedings{kingma2015adam,
   title = {Adam: A Method for Stochastic Optimization},
   author = {Kingma, Diederik P. and Ba, Jimmy},
@@ -151,6 +200,16 @@ _ENTRIES = (
   publisher = {Association for Computing Machinery},
   doi = {10.1145/3512290.3528706},
   eprint = {2204.04817},
+  archiveprefix = {arXiv}
+}
+""",
+    r"""
+@article{lange2022evosax,
+  title = {evosax: {JAX}-based Evolution Strategies},
+  author = {Lange, Robert Tjarko},
+  journal = {arXiv preprint arXiv:2212.04180},
+  year = {2022},
+  eprint = {2212.04180},
   archiveprefix = {arXiv}
 }
 """,
@@ -295,6 +354,18 @@ _ENTRIES = (
   year = {2018},
   publisher = {Association for Computing Machinery},
   doi = {10.1145/3205455.3205602}
+}
+""",
+    r"""
+@article{welch1951comparison,
+  title = {On the Comparison of Several Mean Values: An Alternative Approach},
+  author = {Welch, B. L.},
+  journal = {Biometrika},
+  volume = {38},
+  number = {3/4},
+  pages = {330--336},
+  year = {1951},
+  doi = {10.1093/biomet/38.3-4.330}
 }
 """,
 )

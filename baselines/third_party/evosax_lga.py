@@ -20,7 +20,7 @@ _BOUND = 1e10
 
 
 class EvosaxLga(Optimizer):
-    """``evosax.algorithms.LearnedGA`` as it is; see evosax2022.
+    """``evosax.algorithms.LearnedGA`` as it is; see lange2022evosax.
 
     It minimizes, so it is told minus the objective, within [-1e10, 1e10], as one value that is not finite makes its
     whole archive NaN. The initial population is evaluated first, as evosax asks for.

@@ -1,4 +1,4 @@
-"""``qdbench verify``: whether results are what they say."""
+"""``qdbench verify`` and ``qdbench cite``: whether results are what they say, and whom to cite for them."""
 
 from __future__ import annotations
 
@@ -46,6 +46,40 @@ def verify(
     _show(report)
     if not report.agrees:
         raise typer.Exit(1)
+
+
+def cite(
+    results: Annotated[Path | None, typer.Argument(help="Folder of results, or of a board with its results.")] = None,
+    suite: Annotated[str | None, typer.Option(help="A suite's name or the path of a .toml file.")] = None,
+    task: Annotated[list[str] | None, typer.Option(help="A task id; may be repeated.")] = None,
+    optimizer: Annotated[list[str] | None, typer.Option(help="An optimizer id; may be repeated.")] = None,
+) -> None:
+    """Print what to cite: a sentence and BibTeX for exactly what a run, a suite or a task uses.
+
+    The sentence names versions, arguments and fingerprints. Of several variants of one task, it names the first 16
+    digits of the SHA-256 of their sorted fingerprints.
+
+    [b]qdbench cite leaderboards/dqd > references.bib[/b]
+
+    [b]qdbench cite --task Arm-v0 --optimizer cma-mega[/b]
+    """
+    from qdbench.leaderboard import cite as citing
+
+    with friendly_errors():
+        if sum(map(bool, (results, suite, task or optimizer))) != 1:
+            raise ValueError("name a folder of results, or --suite, or --task and --optimizer")
+        if results:
+            use = citing.of_results(results)
+        elif suite:
+            from qdbench.harness.suite import load_suite
+
+            chosen = load_suite(suite)
+            use = citing.of_choices(chosen.all_tasks(), [id for id, _ in chosen.all_optimizers()])
+        else:
+            use = citing.of_choices([(id, {}) for id in task or ()], optimizer or ())
+        citation = citing.cite(use)
+    # BibTeX ignores what is outside of entries, so the output is a .bib file with the sentence on top.
+    typer.echo(f"{citation.sentence}\n\n{citation.bibtex}")
 
 
 def _show(report: Report) -> None:
