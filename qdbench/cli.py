@@ -11,7 +11,7 @@ from rich.table import Table
 
 from qdbench.data_cli import data_app
 from qdbench.interop.cli import export_app
-from qdbench.leaderboard.cli import cite, verify
+from qdbench.leaderboard.cli import cite, lint, submit, verify
 from qdbench.leaderboard.tuned.cli import tuned_board
 from qdbench.metabbo.cli import meta_train
 from qdbench.metabbo.report_cli import report_app
@@ -37,6 +37,8 @@ app.add_typer(export_app, name="export")
 board_app.command("tuned")(tuned_board)
 app.command("verify")(verify)
 app.command("cite")(cite)
+app.command("submit")(submit)
+board_app.command("lint")(lint)
 app.command("meta-train")(meta_train)
 app.add_typer(report_app, name="meta-report")
 

@@ -57,7 +57,7 @@ def test_an_unknown_key_names_the_nearest():
 
 
 def test_an_unknown_key_without_a_neighbour_lists_all():
-    with pytest.raises(UnknownNameError, match="the keys are .*clune2008natural, "):
+    with pytest.raises(UnknownNameError, match=r"the keys are .*clune2008natural, "):
         bibtex(["!"])
 
 

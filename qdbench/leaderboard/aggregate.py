@@ -290,6 +290,13 @@ def metrics_of(record: TrialRecord) -> dict[str, int | float]:
     return metrics
 
 
+def score_of(record: TrialRecord) -> float:
+    """The ranking metric; log10 of one of :data:`LOWER_IS_BETTER`, at least -12, which spreads over many orders."""
+    metric = record.config.task.metric
+    value = float(metrics_of(record)[metric])
+    return float(np.log10(max(value, 1e-12))) if metric in LOWER_IS_BETTER else value
+
+
 def _identity(config: TrialConfig) -> dict[str, Any]:
     return {
         "task_id": config.task.id,

@@ -1,4 +1,4 @@
-"""``qdbench verify`` and ``qdbench cite``: whether results are what they say, and whom to cite for them."""
+"""``qdbench verify``, ``cite``, ``submit``, ``leaderboard lint``: what is done with results beside building boards."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from rich.table import Table
 from qdbench.terminal import console, errors, friendly_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qdbench.leaderboard.audit import Finding
     from qdbench.leaderboard.verify import Report
 
 
@@ -82,12 +85,61 @@ def cite(
     typer.echo(f"{citation.sentence}\n\n{citation.bibtex}")
 
 
+def submit(
+    results: Annotated[Path, typer.Argument(help="Folder of the run.")],
+    suite: Annotated[str, typer.Option(help="The suite that was run.")],
+    name: Annotated[str, typer.Option(help="Name of the submission, such as [b]my-search[/b].")],
+    out: Annotated[Path | None, typer.Option(help="Folder to write. Default: submissions/NAME.")] = None,
+    summary: Annotated[str, typer.Option(help="What is submitted, in a sentence.")] = "",
+    partial: Annotated[str, typer.Option(help="Why not everything of the suite is there, if it is not.")] = "",
+) -> None:
+    """Turn a run into the one folder that a pull request adds, and lint it.
+
+    [b]qdbench submit results/dqd --suite dqd --name my-search[/b]
+    """
+    from qdbench.leaderboard.lint import lint as check
+    from qdbench.leaderboard.submission import submit as write
+
+    with friendly_errors():
+        folder = out or Path("submissions") / name
+        card = write(results, folder, suite, name, summary, partial)
+        findings = check(folder)
+    console.print(f"{card.trials:,} finished and {card.failures:,} failed trials in {folder}", highlight=False)
+    _exit_from(findings)
+
+
+def lint(
+    submission: Annotated[Path, typer.Argument(help="Folder of the submission.")],
+    against: Annotated[Path | None, typer.Option(help="Results of the board, to find duplicates and drift.")] = None,
+) -> None:
+    """Check a submission: schema, completeness, fingerprints, duplicates, drift, size. Exits with 1 on any finding.
+
+    [b]qdbench leaderboard lint submissions/my-search --against leaderboards/dqd/results[/b]
+    """
+    from qdbench.leaderboard.lint import lint as check
+
+    with friendly_errors():
+        findings = check(submission, against)
+    _exit_from(findings)
+
+
+def _exit_from(findings: Sequence[Finding]) -> None:
+    if findings:
+        console.print(_findings_table("Findings", findings))
+        raise typer.Exit(1)
+    console.print("nothing was found", highlight=False)
+
+
+def _findings_table(title: str, findings: Sequence[Finding]) -> Table:
+    table = Table("finding", "where", "what", title=title, title_justify="left")
+    for finding in findings:
+        table.add_row(f"[red]{finding.kind}[/red]", escape(finding.place), escape(finding.reason))
+    return table
+
+
 def _show(report: Report) -> None:
     if report.findings:
-        table = Table("finding", "where", "what", title="Audit", title_justify="left")
-        for finding in report.findings:
-            table.add_row(f"[red]{finding.kind}[/red]", escape(finding.place), escape(finding.reason))
-        console.print(table)
+        console.print(_findings_table("Audit", report.findings))
     if report.archives:
         heads = ("task", "optimizer", "repetition", "elites", "largest difference", "agrees")
         table = Table(*heads, title="Archives, evaluated again", title_justify="left")

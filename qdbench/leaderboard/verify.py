@@ -18,7 +18,7 @@ from qdbench.harness import verify as archives
 from qdbench.harness.rebuild import RebuildError, job_of
 from qdbench.harness.result import TRACE_COLUMNS, TrialRecord, TrialResult
 from qdbench.harness.verify import ArchiveReport
-from qdbench.leaderboard.aggregate import LOWER_IS_BETTER, Results, StoredTrial, metrics_of
+from qdbench.leaderboard.aggregate import LOWER_IS_BETTER, Results, StoredTrial, score_of
 from qdbench.leaderboard.audit import Finding, audit, place_of
 from qdbench.leaderboard.labels import label_groups
 
@@ -178,9 +178,9 @@ def compare(trial: StoredTrial, again: TrialResult, others: Sequence[StoredTrial
     if _same_machine(record, again.record):
         theirs = ", ".join(f"{key} {record.provenance[key]}" for key in _SAME)
         return Rerun(place, "differs", difference, tolerance, f"with the same {theirs}")
-    found, name = _score(again.record), _score_name(record)
-    low, high = prediction_interval([_score(other.record) for other in others])
-    note = f"{name} {_score(record):.6g}, here {found:.6g}"
+    found, name = score_of(again.record), _score_name(record)
+    low, high = prediction_interval([score_of(other.record) for other in others])
+    note = f"{name} {score_of(record):.6g}, here {found:.6g}"
     if math.isnan(low):
         return Rerun(place, "undecided", difference, tolerance, f"{note}; fewer than three other repetitions")
     verdict: Verdict = "as another repetition" if low <= found <= high else "differs"
@@ -217,13 +217,6 @@ def _groups(results: Results) -> Mapping[str, list[StoredTrial]]:
 def _score_name(record: TrialRecord) -> str:
     metric = record.config.task.metric
     return f"log10 {metric}" if metric in LOWER_IS_BETTER else metric
-
-
-def _score(record: TrialRecord) -> float:
-    """The ranking metric; the logarithm of one of which lower is better."""
-    metric = record.config.task.metric
-    value = float(metrics_of(record)[metric])
-    return math.log10(max(value, 1e-12)) if metric in LOWER_IS_BETTER else value
 
 
 def _identical(trial: StoredTrial, again: TrialResult) -> bool:
