@@ -18,6 +18,7 @@ from scipy import stats
 
 from qdbench.harness import pack, store
 from qdbench.harness.result import FinalArchive, TrialConfig, TrialRecord, TrialResult
+from qdbench.leaderboard import robust
 from qdbench.leaderboard.labels import label_groups
 from qdbench.spec import TaskSpec
 
@@ -165,9 +166,10 @@ def summarize(table: pd.DataFrame) -> pd.DataFrame:
     """One row for each group: trials, failures, metrics with intervals, median cost and rank on the task.
 
     For each of qd_score, coverage, best_objective and the task's ranking metric: ``<name>_mean``, ``<name>_std``
-    (n - 1 in the denominator), ``<name>_low`` and ``<name>_high`` (:func:`mean_interval`). The ``rank`` is 1 for the
-    best mean of the task's ranking metric: the highest, or the lowest of a metric in :data:`LOWER_IS_BETTER`. Equal
-    means share the mean of their ranks, and a group without a finite mean has none.
+    (n - 1 in the denominator), ``<name>_low`` and ``<name>_high`` (:func:`mean_interval`), ``<name>_median``,
+    ``<name>_iqm``, ``<name>_iqm_low`` and ``<name>_iqm_high`` (:func:`qdbench.leaderboard.robust.iqm_estimate`).
+    The ``rank`` is 1 for the best mean of the task's ranking metric: the highest, or the lowest of a metric in
+    :data:`LOWER_IS_BETTER`. Equal means share the mean of their ranks, and a group without a finite mean has none.
 
     Args:
         table: From :func:`trial_table`.
@@ -177,6 +179,29 @@ def summarize(table: pd.DataFrame) -> pd.DataFrame:
     gain = summary["score_mean"].where(~summary["metric"].isin(LOWER_IS_BETTER), -summary["score_mean"])
     summary["rank"] = gain.groupby(summary["task"]).rank(ascending=False, method="average")
     return summary.sort_values(["task", "rank", "optimizer"], ignore_index=True)
+
+
+def scores_of(table: pd.DataFrame) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, int]]:
+    """The ranking metric by task and optimizer, higher is better, and how many trials of an optimizer have none.
+
+    Of a metric in :data:`LOWER_IS_BETTER` it is minus log10, of values of 1e-12 at least. A trial that failed, or whose
+    metric is not a number, has no score.
+
+    Args:
+        table: From :func:`trial_table`.
+    """
+    scores: dict[str, dict[str, np.ndarray]] = {}
+    failures: dict[str, int] = {}
+    for (task, optimizer, metric), group in table.groupby(["task", "optimizer", "metric"], sort=True):
+        finished = group[group["status"] == "finished"]
+        values = finished[metric].to_numpy(np.float64) if len(finished) else np.empty(0)
+        if metric in LOWER_IS_BETTER:
+            values = -np.log10(np.maximum(values, 1e-12))
+        known = values[np.isfinite(values)]
+        failures[optimizer] = failures.get(optimizer, 0) + len(group) - len(known)
+        if len(known):
+            scores.setdefault(task, {})[optimizer] = known
+    return scores, failures
 
 
 def rank_overall(summary: pd.DataFrame) -> pd.DataFrame:
@@ -290,6 +315,15 @@ def metrics_of(record: TrialRecord) -> dict[str, int | float]:
     return metrics
 
 
+def _robust(values: Sequence[float] | np.ndarray) -> dict[str, float]:
+    """Median and interquartile mean with its bootstrap interval; NaN if a value is not finite."""
+    sample = np.asarray(values, np.float64)
+    middle = robust.iqm_estimate(sample)
+    known = sample.size > 0 and bool(np.isfinite(sample).all())
+    median = float(np.median(sample)) if known else np.nan
+    return {"median": median, "iqm": middle.value, "iqm_low": middle.low, "iqm_high": middle.high}
+
+
 def score_of(record: TrialRecord) -> float:
     """The ranking metric; log10 of one of :data:`LOWER_IS_BETTER`, at least -12, which spreads over many orders."""
     metric = record.config.task.metric
@@ -318,6 +352,7 @@ def _summary_row(group: pd.DataFrame) -> dict[str, Any]:
     for name in dict.fromkeys((*METRICS, first["metric"])):
         values = finished[name].to_numpy() if name in finished else ()
         row |= {f"{name}_{part}": value for part, value in mean_interval(values)._asdict().items()}
+        row |= {f"{name}_{part}": value for part, value in _robust(values).items()}
     row["score_mean"] = row[f"{first['metric']}_mean"]
     for name in COSTS:
         row[name] = finished[name].median() if len(finished) else np.nan

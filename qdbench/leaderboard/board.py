@@ -7,27 +7,18 @@ import re
 from collections.abc import Mapping
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from qdbench.harness.result import FinalArchive
-from qdbench.leaderboard import aggregate, figures, published, statistics
+from qdbench.leaderboard import aggregate, figures, published, statistics, suitewide
 from qdbench.leaderboard.aggregate import Results
+from qdbench.leaderboard.bbob.content import Section
+from qdbench.leaderboard.plot import Plot
 from qdbench.leaderboard.tables import Table, overall_table
 from qdbench.spec import TaskSpec
 from qdbench.wording import count, span
 
 TITLE = "qdbench leaderboard"
 _PROVENANCE = "provenance."
-
-
-@dataclasses.dataclass(frozen=True)
-class Plot:
-    """A figure with the name of its file (without the suffix), what it shows in words, and its caption."""
-
-    name: str
-    figure: Figure
-    alternative: str
-    caption: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +36,7 @@ class Board:
         analysis: The tests.
         plots: The figures of each task.
         look: The style of each optimizer.
+        suite: The statistics over all tasks; None if fewer than two optimizers are on all of them.
     """
 
     title: str
@@ -57,6 +49,7 @@ class Board:
     analysis: statistics.Analysis
     plots: dict[str, tuple[Plot, ...]]
     look: dict[str, figures.Style]
+    suite: Section | None
 
     @property
     def brief(self) -> Table:
@@ -100,6 +93,7 @@ def assemble(results: Results, title: str | None = None) -> Board:
         analysis=statistics.analyze(trials),
         plots=_plots(results, trials, summary, specs, look),
         look=look,
+        suite=suitewide.section(*aggregate.scores_of(trials), look),
     )
 
 

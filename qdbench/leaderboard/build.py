@@ -14,10 +14,11 @@ from qdbench.leaderboard.bbob import board as bbob_board
 from qdbench.leaderboard.bbob import render as bbob_render
 from qdbench.leaderboard.bbob.board import BbobBoard
 from qdbench.leaderboard.bbob.data import is_bbob
-from qdbench.leaderboard.board import Board, Plot, assemble
+from qdbench.leaderboard.board import Board, assemble
 from qdbench.leaderboard.hpob import board as hpob_board
 from qdbench.leaderboard.hpob.board import HpoBoard
 from qdbench.leaderboard.hpob.data import is_hpo
+from qdbench.leaderboard.plot import Plot
 
 AnyBoard = Board | BbobBoard | HpoBoard
 MARKDOWN, CSV, PAGE = "board.md", "board.csv", "index.html"
@@ -153,7 +154,7 @@ def _render(board: AnyBoard) -> dict[str, bytes]:
 def _plots(board: AnyBoard) -> list[Plot]:
     if isinstance(board, BbobBoard | HpoBoard):
         return bbob_render.plots(board)
-    return [plot for plots in board.plots.values() for plot in plots]
+    return [plot for plots in board.plots.values() for plot in plots] + list(board.suite.plots if board.suite else ())
 
 
 def _title_of(path: Path) -> str | None:

@@ -11,6 +11,7 @@ import rich.table
 import rich.text
 
 from qdbench.leaderboard import figures, published, tables
+from qdbench.leaderboard.bbob.content import Section
 from qdbench.leaderboard.board import Board
 from qdbench.leaderboard.tables import Cell, Column, Table
 
@@ -68,12 +69,24 @@ def to_markdown(board: Board) -> str:
             f"![{escaped(plot.alternative)}](figures/{plot.name}.svg)\n\n{plot.caption}" for plot in task["plots"]
         ]
         parts += [task["note"]]
+    parts += markdown_section(board.suite) if board.suite else []
     parts += ["## Do the optimizers differ?", bullets(board.analysis.words)]
     parts += [f"{table.caption}\n\n{markdown_table(table)}" for table in content["tests"] if table.rows]
     parts += ["## Failures and files that do not count"]
     parts += [f"{table.caption}\n\n{markdown_table(table)}" for table in content["incidents"]] or ["None."]
     parts += ["## Rebuild", f"```\n{REBUILD}\n{CHECK}\n```"]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def markdown_section(section: Section) -> list[str]:
+    """The parts of a section in Markdown."""
+    parts = [f"## {escaped(section.title)}", *(escaped(words) for words in section.words)]
+    tables = [f"{escaped(table.caption)}\n\n{markdown_table(table)}" for table in section.tables]
+    figures = [
+        f"![{escaped(plot.alternative)}](figures/{plot.name}.svg)\n\n{escaped(plot.caption)}" for plot in section.plots
+    ]
+    folded = [f"{escaped(table.caption)}\n\n{markdown_table(table)}" for table in section.folded]
+    return [*parts, *tables, *figures, *folded]
 
 
 def to_csv(board: Board) -> str:
@@ -130,6 +143,7 @@ def _content(board: Board) -> dict[str, Any]:
             f"numbers are means over 20 trials, given without intervals: {published.CITATION}."
         ),
         "tasks": [_task_content(board, task) for task in board.specs],
+        "suite": board.suite,
         "words": board.analysis.words,
         "tests": [tables.anova_table(board.analysis), tables.effects_table(board.analysis)],
         "pairs": [tables.pairs_table(task, board.analysis) for task in sorted(set(board.analysis.pairs["task"]))],

@@ -103,8 +103,9 @@ def task_table(task: str, summary: pd.DataFrame) -> Table:
     metrics = list(dict.fromkeys([*_task_metrics(groups), "best_objective"]))
     best = float(groups["rank"].min())
     columns = [Column("Optimizer", numeric=False), Column("Rank"), Column("Trials"), Column("Failed")]
-    for metric in metrics:
-        columns += [Column(title, METRIC_NAMES.get(metric, metric)) for title in ("mean", "std")]
+    for place, metric in enumerate(metrics):
+        titles = ("mean", "std", "median", "IQM") if place == 0 else ("mean", "std")
+        columns += [Column(title, METRIC_NAMES.get(metric, metric)) for title in titles]
     columns += [
         Column("evaluations", _COST),
         Column("gradients", _COST),
@@ -123,10 +124,14 @@ def task_table(task: str, summary: pd.DataFrame) -> Table:
             leads = i == 0 and group["rank"] == best
             std = group[f"{metric}_std"]
             row += [_mean_cell(group, metric, leads), Cell(_formatter(metric)(std), std)]
+            row += _robust_cells(group, metric) if i == 0 else []
         row += [Cell(_whole(group[name]), group[name]) for name in ("evaluations", "gradient_evaluations")]
         row += [Cell(number(group[name], 1), group[name]) for name in ("run_seconds", "compile_seconds")]
         rows.append(tuple(row))
-    caption = f"{task}: scores (mean ± half-width of the 95 % interval, standard deviation) and cost"
+    caption = (
+        f"{task}: scores (mean ± half-width of its 95 % interval; IQM, the interquartile mean, with its 95 % bootstrap "
+        "interval) and cost"
+    )
     return Table(caption, tuple(columns), tuple(rows))
 
 
@@ -240,6 +245,14 @@ def _mean_cell(group: Mapping[str, Any] | None, metric: str, leads: bool) -> Cel
         return Cell(MISSING, math.nan)
     mean = group[f"{metric}_mean"]
     return Cell(_plus_minus(mean, group[f"{metric}_high"], _formatter(metric)), mean, "best" if leads else "")
+
+
+def _robust_cells(group: Mapping[str, Any], metric: str) -> list[Cell]:
+    form = _formatter(metric)
+    median, middle = group[f"{metric}_median"], group[f"{metric}_iqm"]
+    low, high = group[f"{metric}_iqm_low"], group[f"{metric}_iqm_high"]
+    interval = f" [{form(low)}, {form(high)}]" if math.isfinite(low) else ""
+    return [Cell(form(median), median), Cell(form(middle) + interval, middle)]
 
 
 def _formatter(metric: str) -> Callable[[float], str]:

@@ -6,7 +6,7 @@ import dataclasses
 
 import pandas as pd
 
-from qdbench.leaderboard.board import Plot
+from qdbench.leaderboard.plot import Plot
 from qdbench.leaderboard.tables import Table
 
 

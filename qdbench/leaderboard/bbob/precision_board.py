@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
+from qdbench.leaderboard import suitewide
 from qdbench.leaderboard.aggregate import Results
 from qdbench.leaderboard.bbob import normalised, precision_curves, precision_figures, ranks
 from qdbench.leaderboard.bbob.cells import best_cell, by_function, mean_cell, place_text, rank_cell, score_cell
 from qdbench.leaderboard.bbob.content import Content, Section
 from qdbench.leaderboard.bbob.data import Experiment, Setting
-from qdbench.leaderboard.bbob.functions import shown_splits
+from qdbench.leaderboard.bbob.functions import shown_splits, title
 from qdbench.leaderboard.bbob.normalised import Scored
 from qdbench.leaderboard.bbob.style import Mark
-from qdbench.leaderboard.board import Plot
+from qdbench.leaderboard.plot import Plot
 from qdbench.leaderboard.tables import Cell, Column, Table, scientific
 
 _BRIEF = 5
@@ -50,9 +52,25 @@ def content(results: Results, experiment: Experiment, look: Mapping[str, Mark]) 
     for setting, scored in settings.items():
         plots = _setting_plots(results, experiment, scored, look) if setting in featured else ()
         sections.append(_setting_section(scored, plots))
+    if len(settings) == 1:
+        sections += _suite_section(results, experiment, look)
     return Content(
         sections[0].tables[0].part(_BRIEF if len(settings) == 1 else 3), tuple(sections), _values(experiment, settings)
     )
+
+
+def _suite_section(results: Results, experiment: Experiment, look: Mapping[str, Mark]) -> list[Section]:
+    """The statistics over all functions, of minus the logarithm of the precision."""
+    trials = experiment.trials[np.isfinite(experiment.trials["precision"])]
+    scores: dict[str, dict[str, np.ndarray]] = {}
+    for (function, optimizer), values in trials.groupby(["function", "optimizer"], sort=True)["precision"]:
+        scores.setdefault(title(function), {})[optimizer] = -np.log10(values.to_numpy(np.float64))
+    lost = experiment.trials["optimizer"].value_counts() - trials["optimizer"].value_counts()
+    failures = {name: int(count) for name, count in lost.items() if count > 0}
+    for record in results.failures.values():
+        failures[record.config.optimizer] = failures.get(record.config.optimizer, 0) + 1
+    section = suitewide.section(scores, failures, look)
+    return [section] if section else []
 
 
 def _featured(settings: Sequence[Setting]) -> list[Setting]:

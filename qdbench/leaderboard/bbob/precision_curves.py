@@ -13,7 +13,7 @@ from qdbench.leaderboard.bbob.data import Experiment, Setting
 from qdbench.leaderboard.bbob.normalised import Scored
 from qdbench.leaderboard.bbob.precision_figures import Curve
 from qdbench.leaderboard.bbob.style import Mark
-from qdbench.leaderboard.board import Plot
+from qdbench.leaderboard.plot import Plot
 
 _POINTS = 25
 

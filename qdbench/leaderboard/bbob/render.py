@@ -10,7 +10,7 @@ import pandas as pd
 from qdbench.leaderboard import render
 from qdbench.leaderboard.bbob.content import Section
 from qdbench.leaderboard.bbob.style import Mark
-from qdbench.leaderboard.board import Plot
+from qdbench.leaderboard.plot import Plot
 from qdbench.leaderboard.tables import Table
 
 
@@ -88,7 +88,7 @@ def markdown_page(
     parts = [f"# {title}", description]
     parts += [render.bullets(f"{key}: {value}" for key, value in provenance.items())]
     for section in sections:
-        parts += _markdown_section(section)
+        parts += render.markdown_section(section)
     parts += ["## Failures and files that do not count"]
     parts += [f"{table.caption}\n\n{render.markdown_table(table)}" for table in incidents] or ["None."]
     parts += ["## Rebuild", "\n".join(["```", *commands, "```"])]
@@ -99,17 +99,6 @@ def to_csv(board: SectionedBoard) -> str:
     """One row for each setting, function or task, and optimizer, all digits."""
     text: str = board.values.to_csv(index=False, lineterminator="\n")
     return text
-
-
-def _markdown_section(section: Section) -> list[str]:
-    parts = [f"## {render.escaped(section.title)}", *(render.escaped(words) for words in section.words)]
-    tables = [f"{render.escaped(table.caption)}\n\n{render.markdown_table(table)}" for table in section.tables]
-    figures = [
-        f"![{render.escaped(plot.alternative)}](figures/{plot.name}.svg)\n\n{render.escaped(plot.caption)}"
-        for plot in section.plots
-    ]
-    folded = [f"{render.escaped(table.caption)}\n\n{render.markdown_table(table)}" for table in section.folded]
-    return [*parts, *tables, *figures, *folded]
 
 
 def _provenance(board: SectionedBoard) -> dict[str, str]:

@@ -13,7 +13,7 @@ from qdbench.leaderboard.bbob.content import Content, Section
 from qdbench.leaderboard.bbob.data import Experiment, Setting
 from qdbench.leaderboard.bbob.functions import GROUPS, title
 from qdbench.leaderboard.bbob.style import Mark
-from qdbench.leaderboard.board import Plot
+from qdbench.leaderboard.plot import Plot
 from qdbench.leaderboard.tables import MISSING, Cell, Column, Table, scientific
 
 SHOWN = (1e1, 1e0, 1e-1, 1e-2, 1e-3, 1e-5, 1e-7, 1e-8)

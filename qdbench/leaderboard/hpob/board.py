@@ -16,9 +16,9 @@ from qdbench.leaderboard.bbob import style
 from qdbench.leaderboard.bbob.cells import best_cell, place_text, rank_cell
 from qdbench.leaderboard.bbob.content import Section
 from qdbench.leaderboard.bbob.style import Mark
-from qdbench.leaderboard.board import Plot
 from qdbench.leaderboard.hpob import curves, data, figures, published
 from qdbench.leaderboard.hpob.data import FAMILIES, Experiment, Setting
+from qdbench.leaderboard.plot import Plot
 from qdbench.leaderboard.tables import Cell, Column, Table, number, records_table, scientific
 from qdbench.wording import count
 

@@ -14,7 +14,7 @@ from qdbench.leaderboard.bbob.cells import best_cell, by_function, mean_cell, pl
 from qdbench.leaderboard.bbob.content import Section
 from qdbench.leaderboard.bbob.functions import members_of, shown_splits, split_of, title
 from qdbench.leaderboard.bbob.style import Mark
-from qdbench.leaderboard.board import Plot
+from qdbench.leaderboard.plot import Plot
 from qdbench.leaderboard.tables import Cell, Column, Table, scientific
 from qdbench.leaderboard.tuned import data, figures, protocols
 from qdbench.leaderboard.tuned.data import Tuning
