@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from baselines.published import published_hyperparameters
 from baselines.tuned import tuned_hyperparameters
-from qdbench.arguments import check_names
+from qdbench.arguments import check_names, takes_seed
 from qdbench.registry import OPTIMIZERS
 
 if TYPE_CHECKING:
@@ -80,11 +80,15 @@ def make(id: str, spec: TaskSpec, **hyperparameters: Any) -> Optimizer:
 
     Raises:
         UnknownNameError: If there is no such id (with the nearest ones).
-        TypeError: If a hyperparameter does not exist (with those that do).
+        TypeError: If a hyperparameter does not exist (with those that do), or the optimizer is not pure.
         ValueError: If a hyperparameter is not a finite number or a size not a positive integer, or if the optimizer
             needs gradients and the task has none.
     """
     factory, bound = OPTIMIZERS.resolve(id)
+    if takes_seed(factory):
+        raise TypeError(
+            f"optimizer {id!r} is not pure: qdbench.run(task, {id!r}) makes one for each trial, with its seed"
+        )
     check_names(f"optimizer {id!r}", factory, hyperparameters, hidden={"spec", *bound})
     settings = {**bound, **published_hyperparameters(id, spec), **tuned_hyperparameters(id, spec), **hyperparameters}
     for name, value in settings.items():
@@ -93,10 +97,17 @@ def make(id: str, spec: TaskSpec, **hyperparameters: Any) -> Optimizer:
             raise ValueError(f"optimizer {id!r}: {name} must be a text, but it is {value!r}")
         if not wants_text and (not isinstance(value, int | float) or not math.isfinite(value)):
             raise ValueError(f"optimizer {id!r}: {name} must be a finite number, but it is {value!r}")
-    from qdbench.protocols import precision_of
+    from qdbench.protocols import Optimizer, precision_of
 
     with precision_of(spec):
-        optimizer: Optimizer = factory(spec, **settings)
+        optimizer = factory(spec, **settings)
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            f"optimizer {id!r}: its factory takes no seed, so it should make a pure Optimizer, but it made a "
+            f"{type(optimizer).__name__}; what has ask() and tell() is made with (spec, seed)"
+        )
+    if optimizer.id != id:
+        raise ValueError(f"optimizer {id!r}: its factory made one with the id {optimizer.id!r}")
     if not spec.differentiable and any(batch.gradients for batch in optimizer.iteration):
         raise ValueError(f"optimizer {id!r} needs gradients, but task {spec.id} is not differentiable")
     return optimizer

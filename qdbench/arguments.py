@@ -29,6 +29,20 @@ def check_names(
         raise TypeError(f"{thing} needs the argument {', '.join(missing)}; it has {', '.join(known)}")
 
 
+def takes_seed(factory: Callable[..., Any]) -> bool:
+    """Whether a factory of optimizers is called with the task's spec and a seed, not with the spec alone.
+
+    It is if its second parameter is called ``seed``, or has no default: what runs in Python needs a seed, and a pure
+    optimizer, which gets keys, has nothing but hyperparameters after the spec.
+    """
+    parameters = list(inspect.signature(factory).parameters.values())
+    if any(parameter.name == "seed" for parameter in parameters):
+        return True
+    positional = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+    second = parameters[1] if len(parameters) > 1 else None
+    return second is not None and second.kind in positional and second.default is inspect.Parameter.empty
+
+
 def check_integer(id: str, name: str, value: Any, low: int, high: int | None = None) -> int:
     """Returns an integer of at least ``low`` and at most ``high``, or raises ValueError."""
     wanted = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,7 +50,7 @@ def list_tasks() -> None:
     import qdbench.tasks  # noqa: F401  (registers the ids)
     from qdbench.registry import TASKS
 
-    _listing("Tasks", [(entry.id, _summary_of(entry)) for entry in TASKS])
+    _listing("Tasks", [(entry.id, _summary_of(entry), entry.origin) for entry in TASKS])
 
 
 @list_app.command("optimizers")
@@ -58,7 +59,7 @@ def list_optimizers() -> None:
     import baselines  # noqa: F401  (registers the ids)
     from qdbench.registry import OPTIMIZERS
 
-    _listing("Optimizers", [(entry.id, _summary_of(entry)) for entry in OPTIMIZERS])
+    _listing("Optimizers", [(entry.id, _summary_of(entry), entry.origin) for entry in OPTIMIZERS])
 
 
 @list_app.command("suites")
@@ -251,10 +252,13 @@ def main() -> None:
     app()
 
 
-def _listing(title: str, rows: list[tuple[str, str]]) -> None:
+def _listing(title: str, rows: Sequence[tuple[str, ...]]) -> None:
+    """Prints a table of ids, what they are and, if the rows say so, whose code they are."""
     table = Table(title=title, title_justify="left")
     table.add_column("id", no_wrap=True)
     table.add_column("what it is")
+    if any(len(row) > 2 for row in rows):
+        table.add_column("from", no_wrap=True)
     for row in rows:
         table.add_row(*row)
     console.print(table)

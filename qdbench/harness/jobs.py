@@ -16,11 +16,11 @@ from qdbench.harness import batched, compiled, store, trial
 from qdbench.harness.budget import Budget
 from qdbench.harness.experiment import Finished, Job
 from qdbench.harness.fingerprint import fingerprint
+from qdbench.harness.plugins import is_pure
 from qdbench.harness.provenance import provenance
 from qdbench.harness.result import TrialConfig, TrialRecord, TrialResult
 from qdbench.harness.trial import Prepared
 from qdbench.protocols import Optimizer, Task, precision_of
-from qdbench.registry import OPTIMIZERS
 from qdbench.spec import JsonScalar, TaskSpec
 
 BATCH = 50
@@ -180,7 +180,7 @@ class _Kind(NamedTuple):
 
 
 class _Made(NamedTuple):
-    """The task, the optimizer if its id is registered (others may have state), and the number of evaluations."""
+    """The task, the optimizer if its id is that of a pure one (others may have state), and the budget."""
 
     task: Task
     optimizer: Optimizer | None
@@ -191,7 +191,7 @@ class _Made(NamedTuple):
 def _made(kind: _Kind) -> _Made:
     task = _task(kind.task_id, kind.arguments)
     optimizer = None
-    if kind.optimizer in OPTIMIZERS:
+    if is_pure(kind.optimizer):
         optimizer = baselines.make(kind.optimizer, task.spec, **dict(json.loads(kind.hyperparameters)))
     return _Made(task, optimizer, evaluations_of(kind.budget, task.spec, optimizer))
 

@@ -1,14 +1,25 @@
-"""Optimizers from a module or a file: ``my_package.search:MyOptimizer`` or ``path/to/search.py:MyOptimizer``."""
+"""Optimizers by name: an id, ``my_package.search:MyOptimizer`` or ``path/to/search.py:MyOptimizer``."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from qdbench.arguments import takes_seed
 from qdbench.registry import OPTIMIZERS, load
+
+
+def is_pure(name: str) -> bool:
+    """Whether a name is the id of a pure optimizer, which :func:`baselines.make` makes.
+
+    Raises:
+        PluginError: If it is that of a plug-in that cannot be imported.
+    """
+    return name in OPTIMIZERS and not takes_seed(OPTIMIZERS.resolve(name)[0])
 
 
 def load_optimizer(name: str) -> Any:
@@ -22,7 +33,7 @@ def load_optimizer(name: str) -> Any:
     """
     module, separator, attribute = name.rpartition(":")
     if not separator:
-        OPTIMIZERS.entry(name)
+        return OPTIMIZERS.resolve(name)[0]
     if module.endswith(".py"):
         return _from_file(Path(module), attribute)
     added = str(Path.cwd()) not in sys.path
@@ -33,6 +44,15 @@ def load_optimizer(name: str) -> Any:
     finally:
         if added:
             sys.path.remove(str(Path.cwd()))
+
+
+def foreign_code(name: str) -> dict[str, str]:
+    """The packages, with versions, whose code an optimizer given by name runs beside its own source."""
+    if name not in OPTIMIZERS:
+        return {}
+    entry = OPTIMIZERS.entry(name)
+    needed = {entry.requires: version(entry.requires)} if entry.requires else {}
+    return needed | ({"package": entry.package} if entry.package else {})
 
 
 def _from_file(path: Path, attribute: str) -> Any:

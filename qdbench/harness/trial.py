@@ -16,17 +16,17 @@ import numpy as np
 
 import baselines
 from qdbench.api import make
+from qdbench.arguments import takes_seed
 from qdbench.harness import compiled, host, scoring, targets, trace
 from qdbench.harness.compiled import Keys, Outcome, Progress
 from qdbench.harness.design import beginning_with_design
 from qdbench.harness.fingerprint import fingerprint
-from qdbench.harness.plugins import load_optimizer
+from qdbench.harness.plugins import foreign_code, is_pure, load_optimizer
 from qdbench.harness.provenance import provenance
 from qdbench.harness.result import FinalArchive, TrialConfig, TrialRecord, TrialResult
 from qdbench.leaves import named_leaves
 from qdbench.protocols import HostOptimizer, HostTask, Optimizer, Task, precision_of
 from qdbench.random import key_from_names
-from qdbench.registry import OPTIMIZERS
 from qdbench.spec import TaskSpec
 
 OptimizerLike = str | Optimizer | HostOptimizer | Callable[[TaskSpec, int], HostOptimizer]
@@ -53,7 +53,7 @@ def run(
     Args:
         task: A task or the id of one.
         optimizer: A registered id, ``"module:Class"`` or ``"file.py:Class"``; a pure optimizer; an object with
-            ``ask`` and ``tell``; or a class (or function) of ``(spec, seed)`` that makes one.
+            ``ask`` and ``tell``; or a class (or function) of ``(spec, seed)``, or of ``(spec)``, that makes one.
         repetition: Number of the repetition, 0 or more.
         budget: Evaluations; the task's standard budget if None.
         hyperparameters: For an optimizer given by name.
@@ -106,7 +106,7 @@ def prepare(
     """
     if not isinstance(task, HostTask):
         raise TypeError(f"{task!r} is not a task: a task has a spec and evaluate(key, solutions, gradients=False)")
-    if isinstance(optimizer, str) and optimizer in OPTIMIZERS:
+    if isinstance(optimizer, str) and is_pure(optimizer):
         # Made once, to be described and to be run.
         optimizer, hyperparameters = baselines.make(optimizer, task.spec, **(hyperparameters or {})), None
     config = configure(task.spec, golden or fingerprint(task), optimizer, repetition, budget, hyperparameters)
@@ -189,13 +189,15 @@ def describe(
     are what it was given and, for a class from a file or a module, the hash of its source, so that an edited optimizer
     runs again.
     """
-    if isinstance(optimizer, str) and optimizer in OPTIMIZERS:
+    if isinstance(optimizer, str) and is_pure(optimizer):
         optimizer = baselines.make(optimizer, spec, **(hyperparameters or {}))
     if isinstance(optimizer, Optimizer):
         return optimizer.id, _settings(optimizer)
-    name = optimizer if isinstance(optimizer, str) else _name_of(optimizer)
-    target = load_optimizer(optimizer) if isinstance(optimizer, str) else optimizer
-    return name, {**(hyperparameters or {}), "source": _source_hash(_definition_of(target))}
+    settings = dict(hyperparameters or {})
+    if not isinstance(optimizer, str):
+        return _name_of(optimizer), settings | {"source": _source_hash(_definition_of(optimizer))}
+    source = _source_hash(_definition_of(load_optimizer(optimizer)))
+    return optimizer, settings | foreign_code(optimizer) | {"source": source}
 
 
 def instantiate(
@@ -207,13 +209,13 @@ def instantiate(
         TypeError: If it is nothing that can be asked and told.
     """
     settings = hyperparameters or {}
-    if isinstance(optimizer, str):
-        if optimizer in OPTIMIZERS:
-            return baselines.make(optimizer, spec, **settings)
-        optimizer = load_optimizer(optimizer)
     made: Any = optimizer
+    if isinstance(optimizer, str):
+        if is_pure(optimizer):
+            return baselines.make(optimizer, spec, **settings)
+        made = load_optimizer(optimizer)
     if _definition_of(made) is made:
-        made = made(spec, seed, **settings)
+        made = made(spec, seed, **settings) if takes_seed(made) else made(spec, **settings)
     if isinstance(made, Optimizer | HostOptimizer):
         return made
     raise TypeError(

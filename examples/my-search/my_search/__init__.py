@@ -1,0 +1,1 @@
+"""An optimizer and a task that plug into qdbench."""
