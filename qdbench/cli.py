@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from qdbench.check_cli import check_app
 from qdbench.data_cli import data_app
 from qdbench.interop.cli import export_app
 from qdbench.leaderboard.cli import cite, lint, submit, verify
@@ -35,6 +36,7 @@ app.add_typer(list_app, name="list")
 app.add_typer(board_app, name="leaderboard")
 app.add_typer(data_app, name="data")
 app.add_typer(export_app, name="export")
+app.add_typer(check_app, name="check")
 board_app.command("tuned")(tuned_board)
 app.command("verify")(verify)
 app.command("cite")(cite)
@@ -87,6 +89,10 @@ def run(
     shard: Annotated[
         str | None, typer.Option(help="Only the k-th of n parts, as [b]k/n[/b]: one part a machine, in any order.")
     ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="Seconds a trial may take, compilation included; then it is stopped, and failed."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the results, one file a trial.")] = Path("results"),
     keep_solutions: Annotated[
         bool, typer.Option(help="Store the elites' parameters too (40 MB a trial on the 1000-parameter tasks).")
@@ -126,7 +132,8 @@ def run(
         planned = plan(tasks, optimizers, range(count), rule, keep_solutions)
         if shard:
             planned = part_of(planned, *_fraction(shard))
-        executor = local.run_here if jobs == 1 else local.in_processes(jobs)
+        # A trial can be stopped in another process only.
+        executor = local.run_here if jobs == 1 and timeout is None else local.in_processes(jobs, timeout)
         try:
             failures = run_with_progress(planned, out, executor, console)
         except StoreError as error:

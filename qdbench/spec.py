@@ -25,18 +25,27 @@ class _Frozen(BaseModel):
 class Measure(_Frozen):
     """One measure of a quality diversity task and the interval that the archive divides into cells.
 
-    A measure outside ``[low, high]`` is counted in the edge cell nearest to it.
+    A measure outside ``[low, high]`` is counted in the edge cell nearest to it; ``bounded`` says that, for solutions
+    within the task's bounds, none is.
     """
 
     name: str
     low: float
     high: float
     unit: str = ""
+    bounded: bool = True
 
     @model_validator(mode="after")
     def _interval(self) -> Measure:
         _check_interval(f"measure {self.name!r}", self.low, self.high)
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        dumped: dict[str, Any] = handler(self)
+        if self.bounded:
+            del dumped["bounded"]
+        return dumped
 
 
 class Start(_Frozen):
@@ -154,6 +163,19 @@ class TaskSpec(_Frozen):
             low, high = self.solution_bounds
             return Start(kind="uniform", low=low, high=high)
         return self.start
+
+    @property
+    def search_box(self) -> tuple[float, float]:
+        """An interval for every parameter, for who needs one: the bounds, or ten scales of the start around its mean.
+
+        Solutions outside are evaluated as well where there are no bounds.
+        """
+        if self.solution_bounds is not None:
+            return self.solution_bounds
+        if self.start.kind == "uniform":
+            return self.start.low, self.start.high
+        reach = 10 * (self.start.scale or 1.0)
+        return self.start.mean - reach, self.start.mean + reach
 
     def structure(self) -> TaskSpec:
         """The part that decides shapes and compiled code; equal for all instances that can share one program."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -44,3 +44,25 @@ def exit_from_check(differing: Sequence[Path], source: str) -> NoReturn:
     for path in differing:
         errors.print(f"[red]{escape(str(path))} is not what the {source} give[/red]", soft_wrap=True, highlight=False)
     raise typer.Exit(1 if differing else 0)
+
+
+def named_values(entries: Sequence[str]) -> dict[str, Any]:
+    """Reads what ``--set`` is given, NAME=VALUE with a value in TOML.
+
+    Raises:
+        ValueError: If an entry has another form.
+    """
+    import tomllib
+
+    values: dict[str, Any] = {}
+    for entry in entries:
+        name, separator, value = entry.partition("=")
+        try:
+            if not separator:
+                raise ValueError("there is no =")
+            values[name.strip()] = tomllib.loads(f"value = {value}")["value"]
+        except ValueError as error:
+            raise ValueError(
+                f"--set takes NAME=VALUE, such as members=64 or fitness='\"best\"', not {entry!r}: {error}"
+            ) from None
+    return values

@@ -18,13 +18,16 @@ NEEDED: dict[str, dict[str, object]] = {
 AVAILABLE = [entry.id for entry in TASKS if entry.is_available]
 """Those whose data is here."""
 
+# A task without an entry is tested as it is by default.
+SMALL: dict[str, dict[str, object]] = {id: {"dim": 7} for id in AVAILABLE if id.startswith(("LP-", "Arm-", "BBOB-"))}
+SMALL["BBOB-v0"]["function"] = 15
+SMALL["BBOB-Noisy-v0"]["function"] = 117
+SMALL |= NEEDED
 
-def has_dim(id: str) -> bool:
-    """Whether the number of parameters is an argument."""
-    return id.startswith(("LP-", "Arm-", "BBOB-"))
 
-
-def make(id: str, dim: int = 7, **arguments: object) -> qdbench.Task:
+def make(id: str, **arguments: object) -> qdbench.Task:
     """A task, small where its size can be chosen."""
-    small = {"dim": dim} if has_dim(id) else {}
-    return qdbench.make(id, **{**NEEDED.get(id, {}), **small, **arguments})
+    small = SMALL.get(id, {})
+    # How large is for the caller to say, of tasks that let one.
+    given = arguments if "dim" in small else {name: value for name, value in arguments.items() if name != "dim"}
+    return qdbench.make(id, **{**small, **given})

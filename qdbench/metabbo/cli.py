@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from qdbench.harness.cores import available_cores
-from qdbench.terminal import console, errors, friendly_errors
+from qdbench.terminal import console, errors, friendly_errors, named_values
 
 
 def meta_train(
@@ -42,7 +42,7 @@ def meta_train(
     """
     try:
         with friendly_errors():
-            changes = _changes(set_ or [])
+            changes = named_values(set_ or [])
             if seed is not None:
                 changes["seed"] = seed
             _use_devices(devices or len(available_cores()))
@@ -54,23 +54,6 @@ def meta_train(
     except KeyboardInterrupt:
         errors.print("[yellow]Interrupted.[/yellow] The last checkpoint is kept; the same command resumes.")
         raise typer.Exit(130) from None
-
-
-def _changes(entries: list[str]) -> dict[str, Any]:
-    import tomllib
-
-    changes: dict[str, Any] = {}
-    for entry in entries:
-        name, separator, value = entry.partition("=")
-        try:
-            if not separator:
-                raise ValueError("there is no =")
-            changes[name.strip()] = tomllib.loads(f"value = {value}")["value"]
-        except ValueError as error:
-            raise ValueError(
-                f"--set takes NAME=VALUE, such as members=64 or fitness='\"best\"', not {entry!r}: {error}"
-            ) from None
-    return changes
 
 
 def _use_devices(count: int) -> None:

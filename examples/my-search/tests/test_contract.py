@@ -1,6 +1,7 @@
 """qdbench's contract tests, a rule at a time."""
 
 import pytest
+
 from qdbench.testing import OPTIMIZER_RULES, TASK_RULES, optimizer_subject, task_subject
 
 
