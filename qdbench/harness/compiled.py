@@ -198,6 +198,15 @@ def check_valid(optimizer_id: str, invalid: int, iteration: int) -> None:
         )
 
 
+def check_size(optimizer_id: str, batch: Batch, solutions: Array) -> None:
+    """Raises TrialError if there are not as many solutions as the batch declares: they would not be counted."""
+    if solutions.ndim != 2 or solutions.shape[0] != batch.size:
+        raise TrialError(
+            f"optimizer {optimizer_id!r} declares {batch.size} solutions for its batch {batch.name!r}, "
+            f"but asked for an array of shape {solutions.shape}"
+        )
+
+
 def advance_batches(
     task: Task, optimizer: Optimizer, keys: Keys, carry: Carry, batches: tuple[Batch, ...], iteration: int | Array
 ) -> Carry:
@@ -206,6 +215,7 @@ def advance_batches(
     evaluated = []
     for batch, key in zip(batches, keys.of_iteration(iteration, len(batches)), strict=True):
         solutions, state = optimizer.ask(key.ask, state, batch)
+        check_size(optimizer.id, batch, solutions)
         evaluation = task.evaluate(key.evaluation, solutions, gradients=batch.gradients)
         state = optimizer.tell(key.tell, state, batch, solutions, evaluation)
         evaluated.append((solutions, evaluation))

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from qdbench.harness import scoring, trace
-from qdbench.harness.compiled import INITIAL, Keys, Outcome, Progress, sizes
+from qdbench.harness.compiled import INITIAL, Keys, Outcome, Progress, check_size, sizes
 from qdbench.harness.errors import BudgetError, TrialError
 from qdbench.harness.hits import solved
 from qdbench.protocols import Batch, Evaluation, HostOptimizer, HostTask, Optimizer, Task, check_solutions
@@ -59,7 +59,7 @@ def run(
     batches = (
         _pure_batches(optimizer, keys, budget) if isinstance(optimizer, Optimizer) else _host_batches(optimizer, name)
     )
-    evaluate = _evaluator(task)
+    evaluate = evaluator(task)
     evaluation_key = jax.jit(keys.of_evaluation)
     score = scoring.start(spec, keep_solutions)
     iterations, evaluations, gradient_evaluations = 0, 0, 0
@@ -92,10 +92,10 @@ def run(
             if was_read and solved(spec, np.asarray(score.best_objective)):
                 break
         key = evaluation_key(np.uint32(asked.iteration), np.uint32(asked.batch))
-        evaluation = _checked(spec, evaluate(key, solutions.copy(), asked.gradients), solutions)
+        evaluation = checked(spec, evaluate(key, solutions.copy(), asked.gradients), solutions)
         # Copies, because a program may still read NumPy's memory when the optimizer, which is told next, writes to it.
-        score = _record(score, jnp.asarray(solutions), evaluation.objective.copy(), evaluation.measures.copy())
-        asked.tell(evaluation)
+        score = record(score, jnp.asarray(solutions), evaluation.objective.copy(), evaluation.measures.copy())
+        asked.tell(_read_only(evaluation))
         iterations = 0 if asked.iteration == INITIAL else asked.iteration + 1
         evaluations += len(solutions)
         gradient_evaluations += len(solutions) * asked.gradients
@@ -136,6 +136,7 @@ def _pure_batches(optimizer: Optimizer, keys: Keys, budget: int) -> Iterator[Ask
         for index, batch in enumerate(batches):
             place = np.uint32(iteration), np.uint32(index)
             solutions, state = ask(ask_key(*place), state, batch)
+            check_size(optimizer.id, batch, solutions)
             received: list[Evaluation] = []
             ahead = sizes(batches)[0] if index == 0 else 0
             yield Asked(iteration, index, ahead, np.asarray(solutions), batch.gradients, received.append)
@@ -144,7 +145,8 @@ def _pure_batches(optimizer: Optimizer, keys: Keys, budget: int) -> Iterator[Ask
             used += batch.size
 
 
-def _evaluator(task: Task | HostTask) -> Callable[[Key[Array, ""], np.ndarray, bool], Evaluation]:
+def evaluator(task: Task | HostTask) -> Callable[[Key[Array, ""], np.ndarray, bool], Evaluation]:
+    """The function of a key, solutions and whether gradients are wanted; that of a pure task is compiled."""
     if not isinstance(task, Task):
         return task.evaluate
     compiled = jax.jit(lambda key, solutions, gradients: task.evaluate(key, solutions, gradients), static_argnums=2)
@@ -159,7 +161,7 @@ def _evaluator(task: Task | HostTask) -> Callable[[Key[Array, ""], np.ndarray, b
     return evaluate
 
 
-def _checked(spec: TaskSpec, evaluation: Evaluation, solutions: np.ndarray) -> Evaluation:
+def checked(spec: TaskSpec, evaluation: Evaluation, solutions: np.ndarray) -> Evaluation:
     """The evaluation with its shapes checked and its values finite."""
     batch = len(solutions)
     objective = np.asarray(evaluation.objective, spec.precision)
@@ -174,6 +176,16 @@ def _checked(spec: TaskSpec, evaluation: Evaluation, solutions: np.ndarray) -> E
     return evaluation._replace(objective=objective, measures=measures)
 
 
+def _read_only(evaluation: Evaluation) -> Evaluation:
+    """The evaluation as arrays that raise an error when they are written to."""
+    parts = [None if part is None else np.asarray(part).view() for part in evaluation]
+    for part in parts:
+        if part is not None:
+            part.flags.writeable = False
+    return Evaluation(*parts)
+
+
 @functools.partial(jax.jit, donate_argnums=0)
-def _record(score: scoring.Score, solutions: Array, objective: Array, measures: Array) -> scoring.Score:
+def record(score: scoring.Score, solutions: Array, objective: Array, measures: Array) -> scoring.Score:
+    """The score with a batch; the one that is given is used up."""
     return scoring.record(score, [(solutions, Evaluation(objective, measures))])

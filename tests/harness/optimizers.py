@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 import numpy as np
@@ -70,12 +71,32 @@ class AsksText(Sampler):
         return np.full(self.shape, "one")
 
 
-class Mutates(Sampler):
-    """Overwrites what it asked for, and what it is told, after the fact."""
+class Overwrites(Sampler):
+    """Overwrites what it asked for, which is its own, after the fact."""
 
     def tell(self, solutions: Any, evaluation: Evaluation) -> None:
         solutions[:] = 0
+
+
+class Mutates(Sampler):
+    """Overwrites what it is told."""
+
+    def tell(self, solutions: Any, evaluation: Evaluation) -> None:
         evaluation.objective[:] = 1e9
+
+
+class AsksForNothing(Sampler):
+    def ask(self) -> Any:
+        return np.zeros((0, self.shape[1]))
+
+
+class Hangs(Sampler):
+    """Asks twice, and never again."""
+
+    def ask(self) -> Any:
+        if len(self.told) == 2:
+            time.sleep(3600)
+        return super().ask()
 
 
 class Dies(Sampler):

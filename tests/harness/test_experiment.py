@@ -112,6 +112,41 @@ def test_worker_processes_give_the_same_results_and_survive_a_death(tmp_path: Pa
     assert outcome(tmp_path / "two") == outcome(tmp_path / "one")
 
 
+def test_misbehaving_optimizers_are_named_and_their_neighbours_get_what_they_get_alone(tmp_path: Path) -> None:
+    broken = ["RaisesInAsk", "RaisesInTell", "AsksNaN", "AsksWrongShape", "AsksForNothing", "Mutates", "Hangs"]
+    names = ["random-search", *(f"{BROKEN}:{name}" for name in broken), f"{BROKEN}:Sampler"]
+    finished = list(run_all(jobs(names, 1), tmp_path / "all", local.in_processes(2, timeout=20)))
+    failed = {item.job.optimizer.rpartition(":")[2]: item for item in finished if item.status == "failed"}
+    assert set(failed) == set(broken)
+    for name, item in failed.items():
+        assert name in item.job.label
+        assert item.error == "the trial took longer than the timeout of 20 s" or name in item.error
+    assert "timeout" in failed["Hangs"].error
+    assert len(list(store.failure_paths(tmp_path / "all"))) == len(broken)
+    list(run_all(jobs(["random-search", f"{BROKEN}:Sampler"], 1), tmp_path / "alone", local.run_here))
+    assert outcome(tmp_path / "all") == outcome(tmp_path / "alone")
+
+
+def test_trials_of_one_call_share_their_timeouts_and_are_then_run_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = local._Watch(10.0)
+    now = 100.0
+    monkeypatch.setattr(local.time, "monotonic", lambda: now)
+    for job, together in (("a", 2), ("b", 2), ("c", 1)):
+        watch.look({"job": job, "status": "started", "together": together})
+    now = 109.0
+    assert not watch.is_any_late()
+    now = 111.0
+    assert watch.is_any_late()
+    assert watch.late() == ["c"]
+    watch.look({"job": "c", "status": "finished"})
+    assert not watch.is_any_late()
+    now = 121.0
+    assert watch.is_any_late()
+    assert watch.late() == ["a", "b"]
+
+
 def test_a_folder_that_cannot_be_written_is_said_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
 

@@ -121,7 +121,7 @@ def test_batch_sizes_of_a_host_optimizer_may_change(task: qdbench.Task) -> None:
 
 def test_an_optimizer_cannot_change_its_score(task: qdbench.Task) -> None:
     honest = qdbench.run(task, optimizers.Sampler(task.spec, 5), budget=100)
-    cheating = qdbench.run(task, optimizers.Mutates(task.spec, 5), budget=100)
+    cheating = qdbench.run(task, optimizers.Overwrites(task.spec, 5), budget=100)
     np.testing.assert_array_equal(honest.archive.objective, cheating.archive.objective)
     np.testing.assert_array_equal(honest.archive.solutions, cheating.archive.solutions)
 
@@ -135,6 +135,8 @@ def test_an_optimizer_cannot_change_its_score(task: qdbench.Task) -> None:
         (optimizers.AsksInfinity, r"solutions must be finite float32 numbers, but 200 of 200 values"),
         (optimizers.AsksWrongShape, r"shape \(batch, 10\), but theirs is \(4, 11\)"),
         (optimizers.AsksText, r"must be real numbers"),
+        (optimizers.AsksForNothing, r"shape \(batch, 10\), but theirs is \(0, 10\)"),
+        (optimizers.Mutates, r"raised in tell\(\): ValueError: assignment destination is read-only"),
     ],
 )
 def test_a_broken_host_optimizer_is_named_with_what_it_did(
@@ -171,6 +173,20 @@ def test_a_pure_optimizer_that_diverges_is_named(task: qdbench.Task) -> None:
     with pytest.raises(TrialError, match=r"'diverges'.*not finite"):
         qdbench.run(task, optimizer, budget=100)
     assert qdbench.run(task, optimizer, budget=15).metrics["evaluations"] == 15
+
+
+class AsksForMore(Diverges):
+    """Asks for twice as many solutions as it declares."""
+
+    def ask(self, key: object, state: jnp.ndarray, batch: Batch) -> tuple[jnp.ndarray, jnp.ndarray]:
+        return jnp.zeros((2 * batch.size, self.spec.dim)), state
+
+
+@pytest.mark.parametrize("driver", ["compiled", "host"])
+def test_a_pure_optimizer_that_asks_for_more_than_it_declares_is_named(task: qdbench.Task, driver: str) -> None:
+    optimizer = AsksForMore("more", task.spec.structure(), (), (Batch("one", 5),))
+    with pytest.raises(TrialError, match=r"'more' declares 5 solutions for its batch 'one', .* shape \(10, 10\)"):
+        qdbench.run(task, optimizer, budget=100, driver=driver)
 
 
 def test_what_is_not_a_task_or_an_optimizer_is_said_so(task: qdbench.Task) -> None:

@@ -9,11 +9,12 @@ import json
 import os
 import signal
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from joblib.externals.loky import process_executor
 
@@ -34,39 +35,91 @@ def run_here(jobs: Sequence[Job], directory: Path) -> Iterator[Finished]:
         yield from run_jobs(chunk, directory)
 
 
-def in_processes(workers: int) -> Executor:
-    """An executor with so many worker processes."""
-    return functools.partial(run_in_processes, workers=workers)
+def in_processes(workers: int, timeout: float | None = None) -> Executor:
+    """An executor with so many worker processes, and a limit to the seconds that a trial may take."""
+    return functools.partial(run_in_processes, workers=workers, timeout=timeout)
 
 
-def run_in_processes(jobs: Sequence[Job], directory: Path, workers: int) -> Iterator[Finished]:
+def run_in_processes(
+    jobs: Sequence[Job], directory: Path, workers: int, timeout: float | None = None
+) -> Iterator[Finished]:
     """Runs the jobs in worker processes, each pinned to its share of the cores.
 
     Jobs of the same program go to a worker in chunks, so that it compiles once. Workers note what they finish in files,
     from which this process follows them. A worker that dies (killed, out of memory) takes nothing with it but the
     trials under way; each of these is run again alone, and reported as failed if its worker dies again.
+
+    A trial that takes longer than the timeout, compilation included, is stopped and reported as failed; what else is
+    under way is run again. Trials that run as one call have their timeouts together, and then each alone its own.
     """
     from qdbench.harness.jobs import record_failure
 
     remaining = {job.label: job for job in jobs}
     while remaining:
-        with tempfile.TemporaryDirectory(prefix="qdbench-") as notes:
-            for finished in _run_pool(list(remaining.values()), directory, workers, Path(notes)):
-                del remaining[finished.job.label]
-                yield finished
-            started = {note["job"] for note in _Reader(Path(notes)).new()}
-            suspects = [job for job in remaining.values() if job.label in started]
+        watch = _Watch(timeout)
+        for finished in _run_pool(list(remaining.values()), directory, workers, watch):
+            del remaining[finished.job.label]
+            yield finished
+        suspects = watch.late() or list(watch.under_way)
         if remaining and not suspects:
             raise RuntimeError("a worker process died before it started a trial: is there enough memory for them all?")
-        for suspect in suspects:
-            del remaining[suspect.label]
-            with tempfile.TemporaryDirectory(prefix="qdbench-") as notes:
-                outcome = next(_run_pool([suspect], directory, 1, Path(notes)), None)
-            yield outcome or record_failure(suspect, directory, "the worker process died during this trial, twice")
+        for label in suspects:
+            suspect = remaining.pop(label)
+            if watch.late() and watch.under_way[label].together == 1:
+                yield record_failure(suspect, directory, watch.message)
+                continue
+            alone = _Watch(timeout)
+            outcome = next(_run_pool([suspect], directory, 1, alone), None)
+            reason = alone.message if alone.late() else "the worker process died during this trial, twice"
+            yield outcome or record_failure(suspect, directory, reason)
 
 
-def _run_pool(jobs: Sequence[Job], directory: Path, workers: int, notes: Path) -> Iterator[Finished]:
-    """Runs the jobs until all are done or a worker dies."""
+class _Started(NamedTuple):
+    """When a trial was seen to start, and with how many it runs as one call, itself included."""
+
+    time: float
+    together: int
+
+
+class _Watch:
+    """Which trials are under way, and which of them take too long."""
+
+    def __init__(self, timeout: float | None) -> None:
+        self.timeout = timeout
+        self.under_way: dict[str, _Started] = {}
+        self._now = 0.0
+
+    @property
+    def message(self) -> str:
+        return f"the trial took longer than the timeout of {self.timeout:g} s"
+
+    def look(self, note: dict[str, Any]) -> None:
+        """Takes notice of a worker's note."""
+        if note["status"] == "started":
+            self.under_way[note["job"]] = _Started(time.monotonic(), note["together"])
+        else:
+            self.under_way.pop(note["job"], None)
+
+    def is_any_late(self) -> bool:
+        """Whether a trial takes too long by now."""
+        self._now = time.monotonic()
+        return bool(self.late())
+
+    def late(self) -> list[str]:
+        """The trials that took too long when that was last asked."""
+        if self.timeout is None:
+            return []
+        limit = self.timeout
+        return [label for label, start in self.under_way.items() if self._now - start.time > limit * start.together]
+
+
+def _run_pool(jobs: Sequence[Job], directory: Path, workers: int, watch: _Watch) -> Iterator[Finished]:
+    """Runs the jobs until all are done, a worker dies or one of them takes too long."""
+    with tempfile.TemporaryDirectory(prefix="qdbench-") as notes:
+        yield from _run_noted(jobs, directory, workers, watch, Path(notes))
+
+
+def _run_noted(jobs: Sequence[Job], directory: Path, workers: int, watch: _Watch, notes: Path) -> Iterator[Finished]:
     from qdbench.harness.jobs import chunks
 
     pool = process_executor.ProcessPoolExecutor(
@@ -77,6 +130,7 @@ def _run_pool(jobs: Sequence[Job], directory: Path, workers: int, notes: Path) -
 
     def finished() -> Iterator[Finished]:
         for note in reader.new():
+            watch.look(note)
             if note["status"] != "started" and note["job"] in by_label:
                 yield Finished(by_label.pop(note["job"]), note["status"], note["metrics"], note["error"])
 
@@ -91,6 +145,8 @@ def _run_pool(jobs: Sequence[Job], directory: Path, workers: int, notes: Path) -
             yield from finished()
             for future in done:
                 future.result()
+            if watch.is_any_late():
+                return
     except BrokenProcessPool:
         yield from finished()
     finally:
@@ -106,7 +162,7 @@ def _run_chunk(index: int, chunk: list[Job], directory: Path, notes: Path) -> No
                 # Whoever started the run is gone, and may have been started again.
                 return
             for job in piece:
-                _note(file.fileno(), {"job": job.label, "status": "started"})
+                _note(file.fileno(), {"job": job.label, "status": "started", "together": len(piece)})
             for finished in run_jobs(piece, directory):
                 _note(
                     file.fileno(),
