@@ -1,0 +1,1 @@
+"""Latent space illumination: generators and CLIP in JAX, and the tasks that search a generator's latent space."""
