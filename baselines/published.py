@@ -1,11 +1,12 @@
 """Hyperparameters that the algorithms' authors published for a family of tasks.
 
 Source: the published code of fontaine2021dqd, and of fontaine2023cmamae for CMA-MAE and CMA-MAEGA (there with 100
-parameters and 15 emitters). Two forms have no published settings and take those of their kin: CVT-MAP-Elites those of
-MAP-Elites, and CMA-MAEGA (Adam) those of CMA-MEGA (Adam) with the archive of CMA-MAEGA. Step sizes of objective
-gradients (``learning_rate`` of the OG algorithms) are converted to the gradient of the objective itself: the authors'
-linear projection hands out the gradient of -F, which is ``F_worst / 100`` times the objective's, and their arm the
-gradient of -Var, a hundredth of the objective's; their eta is 0.5 and 100.
+parameters and 15 emitters) and for latent space illumination of StyleGAN2. Two forms have no published settings and
+take those of their kin: CVT-MAP-Elites those of MAP-Elites, and CMA-MAEGA (Adam) those of CMA-MEGA (Adam) with the
+archive of CMA-MAEGA. Step sizes of objective gradients (``learning_rate`` of the OG algorithms) are converted to the
+gradient of the objective itself: the authors' linear projection hands out the gradient of -F, which is
+``F_worst / 100`` times the objective's, and their arm the gradient of -Var, a hundredth of the objective's; their eta
+is 0.5 and 100.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ def published_hyperparameters(id: str, spec: TaskSpec) -> dict[str, float]:
     id = id.removeprefix("cvt-")
     if spec.family in _WORST:
         return _linear_projection(0.5 * _WORST[spec.family] * spec.dim / 100).get(id, {})
-    if spec.family == "arm":
-        return _ARM.get(id, {})
+    if spec.family in _OTHERS:
+        return _OTHERS[spec.family].get(id, {})
     return {}
 
 
@@ -58,3 +59,20 @@ _ARM: dict[str, dict[str, float]] = {
     "cma-maega": {"sigma_g": 0.05, "learning_rate": 1.0, **_ANNEALING},
     "cma-maega-adam": {"sigma_g": 0.05, "learning_rate": 0.002, **_ANNEALING},
 }
+
+_STYLEGAN: dict[str, dict[str, float]] = {
+    "map-elites": {"sigma": 0.2},
+    "map-elites-line": {"iso_sigma": 0.1, "line_sigma": 0.2},
+    "cma-me": {"sigma": 0.02},
+    "cma-mega": {"sigma_g": 0.002, "learning_rate": 1.0},
+    "cma-mega-adam": {"sigma_g": 0.002, "learning_rate": 0.002},
+}
+
+_STYLEGAN2: dict[str, dict[str, float]] = {
+    "map-elites": {"sigma": 0.1},
+    "map-elites-line": {"iso_sigma": 0.1, "line_sigma": 0.2},
+    "cma-me": {"sigma": 0.1},
+    "cma-mega-adam": {"sigma_g": 0.01, "learning_rate": 0.05},
+}
+
+_OTHERS = {"arm": _ARM, "lsi-stylegan": _STYLEGAN, "lsi-stylegan2": _STYLEGAN2}

@@ -24,6 +24,15 @@ _ENTRIES = (
 }
 """,
     r"""
+@techreport{alpaydin1998digits,
+  title = {Optical Recognition of Handwritten Digits},
+  author = {Alpaydin, Ethem and Kaynak, Cenk},
+  institution = {UCI Machine Learning Repository},
+  year = {1998},
+  doi = {10.24432/C50P49}
+}
+""",
+    r"""
 @article{bergstra2012random,
   title = {Random Search for Hyper-Parameter Optimization},
   author = {Bergstra, James and Bengio, Yoshua},
@@ -60,6 +69,17 @@ _ENTRIES = (
 }
 """,
     r"""
+@article{demsar2006statistical,
+  title = {Statistical Comparisons of Classifiers over Multiple Data Sets},
+  author = {Dem{\v{s}}ar, Janez},
+  journal = {Journal of Machine Learning Research},
+  volume = {7},
+  pages = {1--30},
+  year = {2006},
+  url = {https://jmlr.org/papers/v7/demsar06a.html}
+}
+""",
+    r"""
 @inproceedings{fontaine2020cmame,
   title = {Covariance Matrix Adaptation for the Rapid Illumination of Behavior Space},
   author = {Fontaine, Matthew C. and Togelius, Julian and Nikolaidis, Stefanos and Hoover, Amy K.},
@@ -90,6 +110,7 @@ _ENTRIES = (
   author = {Fontaine, Matthew C. and Nikolaidis, Stefanos},
   booktitle = {Proceedings of the Genetic and Evolutionary Computation Conference},
   series = {GECCO '23},
+  pages = {456--465},
   year = {2023},
   publisher = {Association for Computing Machinery},
   doi = {10.1145/3583131.3590389},
@@ -145,6 +166,16 @@ _ENTRIES = (
 }
 """,
     r"""
+@article{hansen2016tutorial,
+  title = {The {CMA} Evolution Strategy: A Tutorial},
+  author = {Hansen, Nikolaus},
+  journal = {arXiv preprint arXiv:1604.00772},
+  year = {2016},
+  eprint = {1604.00772},
+  archiveprefix = {arXiv}
+}
+""",
+    r"""
 @article{hansen2021coco,
   title = {{COCO}: a platform for comparing continuous optimizers in a black-box setting},
   author = {Hansen, Nikolaus and Auger, Anne and Ros, Raymond and Mersmann, Olaf and
@@ -158,16 +189,6 @@ _ENTRIES = (
 }
 """,
     r"""
-@article{hansen2016tutorial,
-  title = {The {CMA} Evolution Strategy: A Tutorial},
-  author = {Hansen, Nikolaus},
-  journal = {arXiv preprint arXiv:1604.00772},
-  year = {2016},
-  eprint = {1604.00772},
-  archiveprefix = {arXiv}
-}
-""",
-    r"""
 @article{holm1979simple,
   title = {A Simple Sequentially Rejective Multiple Test Procedure},
   author = {Holm, Sture},
@@ -177,6 +198,28 @@ _ENTRIES = (
   pages = {65--70},
   year = {1979},
   url = {https://www.jstor.org/stable/4615733}
+}
+""",
+    r"""
+@inproceedings{karras2019stylegan,
+  title = {A Style-Based Generator Architecture for Generative Adversarial Networks},
+  author = {Karras, Tero and Laine, Samuli and Aila, Timo},
+  booktitle = {Proceedings of the {IEEE/CVF} Conference on Computer Vision and Pattern Recognition},
+  pages = {4401--4410},
+  year = {2019},
+  eprint = {1812.04948},
+  archiveprefix = {arXiv}
+}
+""",
+    r"""
+@inproceedings{karras2020stylegan2,
+  title = {Analyzing and Improving the Image Quality of {StyleGAN}},
+  author = {Karras, Tero and Laine, Samuli and Aittala, Miika and Hellsten, Janne and Lehtinen, Jaakko and Aila, Timo},
+  booktitle = {Proceedings of the {IEEE/CVF} Conference on Computer Vision and Pattern Recognition},
+  pages = {8110--8119},
+  year = {2020},
+  eprint = {1912.04958},
+  archiveprefix = {arXiv}
 }
 """,
     r"""
@@ -239,17 +282,6 @@ _ENTRIES = (
 }
 """,
     r"""
-@article{demsar2006statistical,
-  title = {Statistical Comparisons of Classifiers over Multiple Data Sets},
-  author = {Dem{\v{s}}ar, Janez},
-  journal = {Journal of Machine Learning Research},
-  volume = {7},
-  pages = {1--30},
-  year = {2006},
-  url = {https://jmlr.org/papers/v7/demsar06a.html}
-}
-""",
-    r"""
 @inproceedings{pineda2021hpob,
   title = {{HPO-B}: A Large-Scale Reproducible Benchmark for Black-Box {HPO} based on {OpenML}},
   author = {Pineda Arango, Sebastian and Jomaa, Hadi S. and Wistuba, Martin and Grabocka, Josif},
@@ -257,6 +289,21 @@ _ENTRIES = (
   volume = {1},
   year = {2021},
   eprint = {2106.06257},
+  archiveprefix = {arXiv}
+}
+""",
+    r"""
+@inproceedings{radford2021clip,
+  title = {Learning Transferable Visual Models From Natural Language Supervision},
+  author = {Radford, Alec and Kim, Jong Wook and Hallacy, Chris and Ramesh, Aditya and Goh, Gabriel and
+            Agarwal, Sandhini and Sastry, Girish and Askell, Amanda and Mishkin, Pamela and Clark, Jack and
+            Krueger, Gretchen and Sutskever, Ilya},
+  booktitle = {Proceedings of the 38th International Conference on Machine Learning},
+  series = {PMLR},
+  volume = {139},
+  pages = {8748--8763},
+  year = {2021},
+  eprint = {2103.00020},
   archiveprefix = {arXiv}
 }
 """,

@@ -14,6 +14,7 @@ from qdbench.check_cli import check_app
 from qdbench.data_cli import data_app
 from qdbench.interop.cli import export_app
 from qdbench.leaderboard.cli import cite, lint, submit, verify
+from qdbench.leaderboard.plot_cli import plot_app
 from qdbench.leaderboard.tuned.cli import tuned_board
 from qdbench.metabbo.cli import meta_train
 from qdbench.metabbo.report_cli import report_app
@@ -37,6 +38,7 @@ app.add_typer(board_app, name="leaderboard")
 app.add_typer(data_app, name="data")
 app.add_typer(export_app, name="export")
 app.add_typer(check_app, name="check")
+app.add_typer(plot_app, name="plot")
 board_app.command("tuned")(tuned_board)
 app.command("verify")(verify)
 app.command("cite")(cite)

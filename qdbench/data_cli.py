@@ -27,7 +27,10 @@ Home = Annotated[
 def import_data(
     path: Annotated[
         Path,
-        typer.Argument(help="saved-surrogates.zip, hpob-data.zip, a folder laid out like either, or one model's JSON."),
+        typer.Argument(
+            help="saved-surrogates.zip, hpob-data.zip, a folder laid out like either, one model's JSON; or StyleGAN's or "
+            "CLIP's checkpoint."
+        ),
     ],
     out: Annotated[Path | None, typer.Option(help="The file to write. Default: in the data folder.")] = None,
     unofficial: Annotated[
@@ -40,17 +43,24 @@ def import_data(
     y_max: Annotated[float, typer.Option(help="One model: the value that is normalised to 1.")] = 1.0,
     data_home: Home = None,
 ) -> None:
-    """Import HPO-B's surrogates or initial designs, or an xgboost model of your own, as one compressed file.
+    """Import HPO-B's surrogates, its initial designs or an xgboost model as one file, a generator or CLIP as a folder.
 
     [b]qdbench data import saved-surrogates.zip[/b]
 
     [b]qdbench data import hpob-data.zip[/b]
 
     [b]qdbench data import my-model.json --y-min 0.5 --y-max 0.9 --out my-model.npz[/b]
+
+    [b]qdbench data import stylegan2-ffhq-1024x1024.pkl[/b], [b]qdbench data import ViT-B-32.pt[/b]
     """
     with friendly_errors():
         from qdbench.tasks.hpob.designs import holds_designs, import_designs
         from qdbench.tasks.hpob.importing import import_surrogates
+        from qdbench.tasks.lsi.checkpoints.names import is_checkpoint
+
+        if is_checkpoint(path):
+            _import_checkpoint(path, out, data_home)
+            return
 
         with _progress() as progress:
             if holds_designs(path):
@@ -68,6 +78,13 @@ def import_data(
             )
         kind = "HPO-B's official surrogates" if pack.official else "not HPO-B's: report no score as HPO-B"
         console.print(f"{len(pack.names)} surrogates ({kind}) in {written}", soft_wrap=True, highlight=False)
+
+
+def _import_checkpoint(path: Path, out: Path | None, data_home: Path | None) -> None:
+    from qdbench.tasks.lsi.checkpoints.importing import import_checkpoint
+
+    folder, converted = import_checkpoint(path, out, data_home)
+    console.print(f"{converted.format}, {len(converted.tensors)} tensors, in {folder}", soft_wrap=True, highlight=False)
 
 
 @data_app.command("fetch")

@@ -21,6 +21,28 @@ TASKS.register(
     summary="arm repertoire: end effector positions of a planar arm (QD, differentiable)",
 )
 TASKS.register(
+    "LSI-Digits-v0",
+    "qdbench.tasks.lsi.digits:make",
+    summary="latent space illumination: pictures of a wanted digit, by ink and slant (QD, differentiable)",
+)
+TASKS.register(
+    "LSI-Digits-CLIP-v0",
+    "qdbench.tasks.lsi.digits_clip:make",
+    summary="latent space illumination: pictures of digits by texts alone (QD, differentiable)",
+)
+TASKS.register(
+    "LSI-StyleGAN-CLIP-v0",
+    "qdbench.tasks.lsi.stylegan_clip:make",
+    summary="latent space illumination of StyleGAN with CLIP (QD, differentiable; needs weights: docs/lsi.md)",
+    kind="stylegan",
+)
+TASKS.register(
+    "LSI-StyleGAN2-CLIP-v0",
+    "qdbench.tasks.lsi.stylegan_clip:make",
+    summary="latent space illumination of StyleGAN2 with CLIP (QD, differentiable; needs weights: docs/lsi.md)",
+    kind="stylegan2",
+)
+TASKS.register(
     "BBOB-v0",
     "qdbench.tasks.bbob.task:make",
     summary="BBOB with COCO's instances: functions 1 to 24 (single objective, differentiable)",

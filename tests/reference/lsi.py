@@ -71,9 +71,7 @@ def stylegan2_mapping(tensors: Tensors, z: np.ndarray, truncation: float = 1.0) 
     return mean + truncation * (x - mean)
 
 
-def stylegan2_synthesis(
-    tensors: Tensors, ws: np.ndarray, noise: bool = True, clamp: float | None = None
-) -> np.ndarray:
+def stylegan2_synthesis(tensors: Tensors, ws: np.ndarray, noise: bool = True, clamp: float | None = None) -> np.ndarray:
     """Images (B, colours, H, W): weights are modulated and demodulated for each sample, as the paper has it."""
     return np.concatenate([_synthesize_one(tensors, w, noise, clamp) for w in np.asarray(ws, np.float64)])
 
@@ -95,10 +93,7 @@ def _synthesize_one(tensors: Tensors, ws: np.ndarray, noise: bool, clamp: float 
             full = f"synthesis.b{resolution}.{name}"
             w = _get(tensors, f"{full}.weight") * _affine(tensors, full, ws[index])[None, :, None, None]
             w = w / np.sqrt((w**2).sum(axis=(1, 2, 3), keepdims=True) + 1e-8)
-            if name == "conv0":
-                x = depthwise(_pad(transposed(x, w), 1, 1), _FIR)
-            else:
-                x = correlate(_pad(x, 1, 1), w)
+            x = depthwise(_pad(transposed(x, w), 1, 1), _FIR) if name == "conv0" else correlate(_pad(x, 1, 1), w)
             if noise:
                 x = x + _get(tensors, f"{full}.noise_const") * _get(tensors, f"{full}.noise_strength")
             x = _clip(_leaky(x + _get(tensors, f"{full}.bias")[:, None, None]) * np.sqrt(2), clamp)
@@ -289,7 +284,9 @@ def random_stylegan(
             put(f"{full}.{name}.bias", outputs)
             channels = outputs
         if size > 4:
-            tensors[f"{full}.conv0_up.intermediate.kernel"] = np.outer([1, 2, 1], [1, 2, 1])[None, None] / np.float32(16)
+            tensors[f"{full}.conv0_up.intermediate.kernel"] = np.outer([1, 2, 1], [1, 2, 1])[None, None] / np.float32(
+                16
+            )
         for name in ("epi1", "epi2"):
             put(f"{full}.{name}.top_epi.noise.weight", channels)
             put(f"{full}.{name}.style_mod.lin.weight", 2 * channels, w_dim)

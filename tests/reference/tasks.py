@@ -10,6 +10,7 @@ import numpy as np
 from qdbench.tasks.hpob.mini import shipped
 from qdbench.tasks.hpob.pack import Surrogate, cached_pack
 from tests.reference import bbob as functions
+from tests.reference import lsi_digits
 
 
 class Values(NamedTuple):
@@ -96,4 +97,8 @@ def evaluate(id: str, theta: np.ndarray, **arguments: Any) -> Values:
     if id.startswith("HPO"):
         pack = cached_pack(Path(arguments["pack"])) if "pack" in arguments else shipped()
         return surrogate(pack.surrogate(arguments["space"], arguments["dataset"]), theta)
+    if id == "LSI-Digits-v0":
+        return Values(*lsi_digits.digits(theta, arguments["digit"]))
+    if id == "LSI-Digits-CLIP-v0":
+        return Values(*lsi_digits.digits_clip(theta, arguments["prompt"]))
     return linear_projection({"LP-Sphere-v0": "sphere", "LP-Rastrigin-v0": "rastrigin"}[id], theta)

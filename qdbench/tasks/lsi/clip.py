@@ -20,6 +20,8 @@ from qdbench.tasks.lsi.parameters import Parameters
 
 Activation = Literal["quick_gelu", "gelu"]
 PATCH = "vision_model.embeddings.patch_embedding.weight"
+# A score whose share in attention is 0.
+_NEVER = -1e30
 TOKENS = "text_model.embeddings.token_embedding.weight"
 
 
@@ -87,7 +89,7 @@ class Block(eqx.Module):
         queries, keys, values = parts[:, :, 0], parts[:, :, 1], parts[:, :, 2]
         scores = jnp.einsum("bqhs,bkhs->bhqk", queries, keys, precision=lax.Precision.HIGHEST)
         if allowed is not None:
-            scores = jnp.where(allowed, scores, jnp.finfo(scores.dtype).min / 2)
+            scores = jnp.where(allowed, scores, _NEVER)
         weights = exp(scores - lax.stop_gradient(scores.max(axis=-1, keepdims=True)))
         weights = weights / weights.sum(axis=-1, keepdims=True)
         mixed = jnp.einsum("bhqk,bkhs->bqhs", weights, values, precision=lax.Precision.HIGHEST)
@@ -120,7 +122,7 @@ class VisionTower(eqx.Module):
 
 
 class TextTower(eqx.Module):
-    """Token embeddings and transformer layers in which a token sees only those before it; the end token is projected."""
+    """Tokens and transformer layers in which a token sees itself and those before it; the end token is projected."""
 
     tokens: Float[Array, "vocabulary width"]
     positions: Float[Array, "longest width"]
@@ -178,7 +180,7 @@ def unit(vectors: Float[Array, "batch n"]) -> Float[Array, "batch n"]:
 
 
 def angles(images: Float[Array, "batch n"], texts: Float[Array, "prompts n"]) -> Float[Array, "batch prompts"]:
-    r"""The angles between unit vectors in radians, :math:`2 \arcsin(\|x - y\| / 2)`, with finite gradients everywhere."""
+    r"""The angles between unit vectors, :math:`2 \arcsin(\|x - y\| / 2)`, with finite gradients everywhere."""
     squared = jnp.clip(2 - 2 * matmul(images, texts.T), 1e-12, 4 - 1e-6)
     return 2 * jnp.arcsin(jnp.sqrt(squared) / 2)
 
@@ -242,11 +244,11 @@ def _text(parameters: Parameters, config: ClipConfig, embedding: int) -> TextTow
     )
 
 
-def _blocks(
-    parameters: Parameters, prefix: str, width: int, heads: int, config: ClipConfig
-) -> tuple[Block, ...]:
+def _blocks(parameters: Parameters, prefix: str, width: int, heads: int, config: ClipConfig) -> tuple[Block, ...]:
     if width % heads:
-        raise DataError(f"{parameters.source}: {prefix} has the width {width}, which {heads} attention heads do not divide")
+        raise DataError(
+            f"{parameters.source}: {prefix} has the width {width}, which {heads} attention heads do not divide"
+        )
     blocks: list[Block] = []
     while f"{prefix}.encoder.layers.{len(blocks)}.layer_norm1.weight" in parameters or not blocks:
         blocks.append(_block(parameters, f"{prefix}.encoder.layers.{len(blocks)}", width, heads, config))

@@ -6,13 +6,15 @@ Images are ``(batch, height, width, channels)`` throughout.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 from qdbench.tasks.lsi.parameters import Parameters
 
@@ -20,8 +22,10 @@ from qdbench.tasks.lsi.parameters import Parameters
 _SMALL = 16
 # The filter [1, 3, 3, 1] / 8 of StyleGAN2, with the gain 2 that up-sampling by 2 needs along each axis.
 _FIR = np.array([1.0, 3.0, 3.0, 1.0]) / 4
-SLOPE = 0.2
-"""Of the leaky ReLU below 0."""
+_SLOPE = 0.2
+
+Noise = Literal["fresh", "const", "off"]
+"""Noise inputs: drawn from a key at every call, the generator's constant ones, or none."""
 
 
 class Linear(eqx.Module):
@@ -61,7 +65,7 @@ def normalize_second_moment(z: Float[Array, "batch n"]) -> Float[Array, "batch n
 
 def leaky_relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """``max(x, 0.2 x)``."""
-    return jnp.maximum(x, SLOPE * x)
+    return jnp.maximum(x, _SLOPE * x)
 
 
 def correlate(
@@ -125,6 +129,19 @@ def _upsample_axis(x: Array, axis: int) -> Array:
     return both.reshape(*x.shape[:axis], 2 * size, *x.shape[axis + 1 :])
 
 
-def noise(key: Array, like: Float[Array, "batch h w c"]) -> Float[Array, "batch h w 1"]:
+def noise_keys(mode: Noise, key: Key[Array, ""] | None, count: int) -> Sequence[Any]:
+    """A key for each layer, or None for each where noise is not fresh.
+
+    Raises:
+        ValueError: If the noise is to be fresh and there is no key.
+    """
+    if mode != "fresh":
+        return [None] * count
+    if key is None:
+        raise ValueError("fresh noise needs a key: synthesize(ws, 'fresh', key)")
+    return list(jax.random.split(key, count))
+
+
+def noise(key: Key[Array, ""], like: Float[Array, "batch h w c"]) -> Float[Array, "batch h w 1"]:
     """Fresh N(0, 1) noise, one channel for all."""
     return jax.random.normal(key, (*like.shape[:3], 1), like.dtype)

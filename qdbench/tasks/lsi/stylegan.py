@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -13,15 +12,16 @@ from jaxtyping import Array, Float, Key
 
 from qdbench.tasks.lsi.layers import (
     Linear,
+    Noise,
     correlate,
     equalized_linear,
     leaky_relu,
     noise,
+    noise_keys,
     normalize_second_moment,
     unfold,
 )
 from qdbench.tasks.lsi.parameters import Parameters
-from qdbench.tasks.lsi.stylegan2 import Noise
 
 _MAPPING_RATE = 0.01
 _ROOT_2 = math.sqrt(2)
@@ -44,6 +44,7 @@ class Style(eqx.Module):
         mode: Noise,
         key: Key[Array, ""] | None,
     ) -> Float[Array, "batch h w channels"]:
+        """Applies it to the output of a convolution."""
         if mode == "const":
             x = x + self.noise_const[:, :, None] * self.noise_strength
         elif mode == "fresh":
@@ -64,6 +65,7 @@ class Convolution(eqx.Module):
     up: bool = eqx.field(static=True)
 
     def __call__(self, x: Float[Array, "batch h w inputs"]) -> Float[Array, "batch h2 w2 outputs"]:
+        """Applies it; h2 and w2 are twice h and w with ``up``."""
         x = correlate(x, self.kernel)
         if self.up:
             x = _blur(unfold(x, self.bias.shape[0]))
@@ -124,7 +126,7 @@ class StyleGan(eqx.Module):
         return int(self.bias.shape[0])
 
     def mapping(self, z: Float[Array, "batch z_dim"], truncation: float = 1.0) -> Float[Array, "batch w_dim"]:
-        """z to w, moved towards the mean: ``w_avg + truncation (w - w_avg)``."""
+        """Z to w, moved towards the mean: ``w_avg + truncation (w - w_avg)``."""
         x = normalize_second_moment(z)
         for layer in self.layers:
             x = leaky_relu(layer(x))
@@ -144,9 +146,7 @@ class StyleGan(eqx.Module):
         Raises:
             ValueError: If the noise is to be fresh and there is no key.
         """
-        if mode == "fresh" and key is None:
-            raise ValueError("fresh noise needs a key: synthesize(ws, 'fresh', key)")
-        keys = jax.random.split(key, self.num_ws) if mode == "fresh" else [None] * self.num_ws
+        keys = noise_keys(mode, key, self.num_ws)
         x = jnp.broadcast_to(self.const, (ws.shape[0], *self.const.shape))
         for index, block in enumerate(self.blocks):
             if block.up is not None:
@@ -248,4 +248,3 @@ def _style(
         noise_const=jnp.asarray(rng.standard_normal((resolution, resolution)), parameters.dtype),
         affine=equalized_linear(parameters, f"{name}.style_mod.lin", 2 * channels, w_dim),
     )
-

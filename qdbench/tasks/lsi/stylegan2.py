@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Key
@@ -14,11 +12,13 @@ from jaxtyping import Array, Float, Key
 from qdbench.datasets import DataError
 from qdbench.tasks.lsi.layers import (
     Linear,
+    Noise,
     correlate,
     equalized_linear,
     leaky_relu,
     matmul,
     noise,
+    noise_keys,
     normalize_second_moment,
     phases,
     unfold,
@@ -26,7 +26,6 @@ from qdbench.tasks.lsi.layers import (
 )
 from qdbench.tasks.lsi.parameters import Parameters
 
-Noise = Literal["fresh", "const", "off"]
 _MAPPING_RATE = 0.01
 _ROOT_2 = math.sqrt(2)
 
@@ -69,6 +68,7 @@ class Layer(eqx.Module):
         key: Key[Array, ""] | None,
         clamp: float | None,
     ) -> Float[Array, "batch h2 w2 outputs"]:
+        """Applies the layer; h2 and w2 are twice h and w with ``up``."""
         styles = self.style(w)
         demodulation = lax.rsqrt(matmul(styles * styles, self.squares) + 1e-8)
         x = correlate(x * styles[:, None, None, :], self.kernel)
@@ -93,6 +93,7 @@ class ToImage(eqx.Module):
     def __call__(
         self, x: Float[Array, "batch h w inputs"], w: Float[Array, "batch w_dim"], clamp: float | None
     ) -> Float[Array, "batch h w colors"]:
+        """The colours of one resolution."""
         styles = self.style(w)
         return _clamped(correlate(x * styles[:, None, None, :], self.kernel) + self.bias, clamp)
 
@@ -157,14 +158,12 @@ class StyleGan2(eqx.Module):
         Raises:
             ValueError: If the noise is to be fresh and there is no key.
         """
-        if mode == "fresh" and key is None:
-            raise ValueError("fresh noise needs a key: synthesize(ws, 'fresh', key)")
-        keys = iter(jax.random.split(key, self.num_ws) if mode == "fresh" else [None] * self.num_ws)
+        keys = noise_keys(mode, key, self.num_ws)
         x = jnp.broadcast_to(self.const, (ws.shape[0], *self.const.shape))
         image, index = None, 0
         for block in self.blocks:
             for layer in block.convolutions:
-                x = layer(x, ws[:, index], mode, next(keys), self.clamp)
+                x = layer(x, ws[:, index], mode, keys[index], self.clamp)
                 index += 1
             # The next block's first convolution takes the same w.
             colors = block.to_image(x, ws[:, index], self.clamp)
@@ -209,7 +208,9 @@ def make(parameters: Parameters, clamp: float | None = None) -> StyleGan2:
 def _check_architecture(parameters: Parameters) -> None:
     names = parameters.names()
     if any(name.startswith("mapping.embed.") for name in names):
-        raise DataError(f"{parameters.source}: the generator is conditional (it has mapping.embed); it must have no labels")
+        raise DataError(
+            f"{parameters.source}: the generator is conditional (it has mapping.embed); it must have no labels"
+        )
     if any(".skip." in name for name in names) or "synthesis.b4.torgb.weight" not in parameters:
         kind = "StyleGAN3" if any(name.startswith("synthesis.L0_") for name in names) else "no skip architecture"
         raise DataError(

@@ -39,7 +39,10 @@ def test_stylegan2_equals_numpy(resolution: int, clamp: float | None, truncation
     mapped = np.repeat(expected_w[:, None], model.num_ws, axis=1)
     direct = latents(3, model.num_ws, model.w_dim)
     for mode, noise in (("const", True), ("off", False)):
-        assert relative(synthesize(model.repeat(w), mode), reference.stylegan2_synthesis(tensors, mapped, noise, clamp)) < 1e-4
+        assert (
+            relative(synthesize(model.repeat(w), mode), reference.stylegan2_synthesis(tensors, mapped, noise, clamp))
+            < 1e-4
+        )
         assert relative(synthesize(direct, mode), reference.stylegan2_synthesis(tensors, direct, noise, clamp)) < 1e-4
 
 
@@ -124,7 +127,9 @@ def test_errors_name_the_tensor_and_the_shapes() -> None:
     with pytest.raises(DataError, match=r"file\.pkl: there is no tensor 'synthesis\.b8\.conv1\.bias'.*nearest are"):
         stylegan2.make(Parameters(short, "file.pkl"))
     wrong = {**tensors, "synthesis.b8.conv0.affine.weight": np.zeros((3, 10), np.float32)}
-    with pytest.raises(DataError, match=r"'synthesis\.b8\.conv0\.affine\.weight' has the shape \(3, 10\); .* \(8, 10\)"):
+    with pytest.raises(
+        DataError, match=r"'synthesis\.b8\.conv0\.affine\.weight' has the shape \(3, 10\); .* \(8, 10\)"
+    ):
         stylegan2.make(Parameters(wrong, "file.pkl"))
     for name, words in (("mapping.embed.weight", "conditional"), ("synthesis.b8.skip.weight", "no skip architecture")):
         with pytest.raises(DataError, match=words):

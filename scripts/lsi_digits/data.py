@@ -1,0 +1,69 @@
+"""scikit-learn's digits with what a caption can say about them: the number, how bold and how slanted it is."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from sklearn import datasets
+from sklearn.model_selection import train_test_split
+
+from qdbench.tasks.lsi.pictures import ink, slant
+
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+WEIGHTS = ("thin", "medium", "bold")
+SLANTS = (("left", "slanted"), ("upright",), ("right", "slanted"))
+START, END = "<start>", "<end>"
+# The end has the largest id, which is how a text tower without a named end token finds it.
+VOCABULARY = ("<pad>", START, "a", "number", ".", *DIGITS, *WEIGHTS, "left", "right", "upright", "slanted", END)
+LONGEST = 12
+HELD_OUT = 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class Digits:
+    """Images in [0, 1], ``(count, 8, 8, 1)``, and of each the number and its terciles of ink and slant."""
+
+    images: np.ndarray
+    attributes: np.ndarray
+
+    def __getitem__(self, rows: np.ndarray) -> Digits:
+        return Digits(self.images[rows], self.attributes[rows])
+
+
+def load(seed: int) -> tuple[Digits, Digits]:
+    """The images to train on, and a fifth that is held out."""
+    bunch = datasets.load_digits()
+    images = (bunch.data / 16).reshape(-1, 8, 8, 1).astype(np.float32)
+    attributes = [bunch.target]
+    for measure in (ink(images), slant(images)):
+        values = np.asarray(measure)
+        attributes.append(np.searchsorted(np.quantile(values, [1 / 3, 2 / 3]), values))
+    digits = Digits(images, np.stack(attributes, axis=1).astype(np.int32))
+    train, test = train_test_split(
+        np.arange(len(images)), test_size=HELD_OUT, random_state=seed, stratify=digits.attributes[:, 0]
+    )
+    return digits[train], digits[test]
+
+
+def caption(digit: int | None = None, weight: int | None = None, lean: int | None = None) -> list[int]:
+    """Token ids of a caption such as "a bold right slanted number seven ."; what is None is left out."""
+    words = [START, "a"]
+    if weight is not None:
+        words.append(WEIGHTS[weight])
+    if lean is not None:
+        words.extend(SLANTS[lean])
+    words.append("number")
+    if digit is not None:
+        words.append(DIGITS[digit])
+    return [VOCABULARY.index(word) for word in (*words, ".", END)]
+
+
+def all_captions() -> np.ndarray:
+    """Token ids of every caption, ``(11, 4, 4, LONGEST)``; the last index of each attribute leaves it out."""
+    table = np.zeros((len(DIGITS) + 1, len(WEIGHTS) + 1, len(SLANTS) + 1, LONGEST), np.int32)
+    for index in np.ndindex(table.shape[:3]):
+        named = [None if i == size - 1 else i for i, size in zip(index, table.shape[:3], strict=True)]
+        ids = caption(*named)
+        table[index][: len(ids)] = ids
+    return table
