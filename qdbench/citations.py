@@ -44,6 +44,32 @@ _ENTRIES = (
 }
 """,
     r"""
+@article{brockman2016gym,
+  title = {OpenAI Gym},
+  author = {Brockman, Greg and Cheung, Vicki and Pettersson, Ludwig and Schneider, Jonas and Schulman, John and
+            Tang, Jie and Zaremba, Wojciech},
+  journal = {arXiv preprint arXiv:1606.01540},
+  year = {2016},
+  eprint = {1606.01540},
+  archiveprefix = {arXiv}
+}
+""",
+    r"""
+@article{chalumeau2024qdax,
+  title = {{QDax}: A Library for Quality-Diversity and Population-based Algorithms with Hardware Acceleration},
+  author = {Chalumeau, Felix and Lim, Bryan and Boige, Raphael and Allard, Maxime and Grillotti, Luca and Flageat,
+            Manon and Mac{\'e}, Valentin and Richard, Guillaume and Flajolet, Arthur and Pierrot, Thomas and Cully,
+            Antoine},
+  journal = {Journal of Machine Learning Research},
+  volume = {25},
+  number = {108},
+  pages = {1--16},
+  year = {2024},
+  eprint = {2308.03665},
+  archiveprefix = {arXiv}
+}
+""",
+    r"""
 @article{clune2008natural,
   title = {Natural Selection Fails to Optimize Mutation Rates for Long-Term Adaptation on Rugged Fitness Landscapes},
   author = {Clune, Jeff and Misevic, Dusan and Ofria, Charles and Lenski, Richard E. and Elena, Santiago F. and
@@ -115,6 +141,18 @@ _ENTRIES = (
   publisher = {Association for Computing Machinery},
   doi = {10.1145/3583131.3590389},
   eprint = {2205.10752},
+  archiveprefix = {arXiv}
+}
+""",
+    r"""
+@inproceedings{freeman2021brax,
+  title = {Brax -- A Differentiable Physics Engine for Large Scale Rigid Body Simulation},
+  author = {Freeman, C. Daniel and Frey, Erik and Raichuk, Anton and Girgin, Sertan and Mordatch, Igor and Bachem,
+            Olivier},
+  booktitle = {Proceedings of the Neural Information Processing Systems Track on Datasets and Benchmarks},
+  volume = {1},
+  year = {2021},
+  eprint = {2106.13281},
   archiveprefix = {arXiv}
 }
 """,
@@ -413,6 +451,16 @@ _ENTRIES = (
   pages = {330--336},
   year = {1951},
   doi = {10.1093/biomet/38.3-4.330}
+}
+""",
+    r"""
+@article{young2019minatar,
+  title = {{MinAtar}: An Atari-Inspired Testbed for Thorough and Reproducible Reinforcement Learning Experiments},
+  author = {Young, Kenny and Tian, Tian},
+  journal = {arXiv preprint arXiv:1903.03176},
+  year = {2019},
+  eprint = {1903.03176},
+  archiveprefix = {arXiv}
 }
 """,
 )

@@ -28,7 +28,7 @@ def import_data(
     path: Annotated[
         Path,
         typer.Argument(
-            help="saved-surrogates.zip, hpob-data.zip, a folder laid out like either, one model's JSON; or StyleGAN's or "
+            help="saved-surrogates.zip, hpob-data.zip, a folder laid out like either, one model's JSON; StyleGAN's or "
             "CLIP's checkpoint."
         ),
     ],

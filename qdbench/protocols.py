@@ -94,6 +94,32 @@ class Task(eqx.Module):
     def _evaluate(self, key: Key[Array, ""] | None, solutions: Array, gradients: bool) -> Evaluation:
         """The pure function: checked solutions of the spec's precision in, an :class:`Evaluation` out."""
 
+    def test(self, key: Key[Array, ""] | None, solutions: Any) -> Array:
+        """The test score of solutions: the mean return on a test stream apart from what ``evaluate`` sees.
+
+        Args:
+            key: Source of randomness of the test stream; tasks with a fixed test set ignore it and take None.
+            solutions: ``(batch, dim)`` array.
+
+        Returns:
+            ``(batch,)``, higher is better; the mean over ``spec.test_episodes`` episodes or images.
+
+        Raises:
+            ValueError: If the task has no test (``spec.test_episodes`` is None), or as ``evaluate``.
+            TypeError: If the solutions are not real numbers.
+        """
+        if self.spec.test_episodes is None:
+            raise ValueError(f"{self.spec.id or 'the task'} has no test: its spec has no test_episodes")
+        solutions = check_solutions(self.spec, solutions)
+        if isinstance(solutions, jax.core.Tracer):
+            return self._test(key, solutions)
+        with precision_of(self.spec):
+            return self._test(key, jnp.asarray(solutions))
+
+    def _test(self, key: Key[Array, ""] | None, solutions: Array) -> Array:
+        """The pure function behind ``test``; tasks whose spec has ``test_episodes`` have it."""
+        raise NotImplementedError(f"{type(self).__name__} has test_episodes in its spec, but no _test")
+
 
 class Optimizer(eqx.Module):
     """A pure optimizer for one task spec. Subclasses are final; their array fields are hyperparameters.

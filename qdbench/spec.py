@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_valid
 
 JsonScalar = str | int | float | bool | None
 
-_LATER_FIELDS = ("f_opt", "target", "outside")
+_LATER_FIELDS = ("f_opt", "target", "outside", "test_episodes")
 
 
 def _check_interval(name: str, low: float, high: float) -> None:
@@ -92,6 +92,8 @@ class TaskSpec(_Frozen):
         precision: The floating-point type in which the task is defined.
         differentiable: Whether gradients of objective and measures can be asked for.
         deterministic: Whether the evaluation ignores its key.
+        test_episodes: Number of episodes (of images, for a classifier) of the test stream, on which the harness tests
+            the best solution; None: there is no test.
         solution_bounds: ``(low, high)`` of every parameter, or None where the search space is unbounded.
         outside: What happens outside the bounds: ``"evaluated"`` as the task's function is defined there, or
             ``"clipped"`` to the bounds first.
@@ -115,6 +117,7 @@ class TaskSpec(_Frozen):
     precision: Literal["float32", "float64"] = "float32"
     differentiable: bool = False
     deterministic: bool = True
+    test_episodes: int | None = Field(default=None, ge=1)
     solution_bounds: tuple[float, float] | None = None
     outside: Literal["evaluated", "clipped"] = "evaluated"
     start: Start = Start()

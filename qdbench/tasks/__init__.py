@@ -72,3 +72,21 @@ TASKS.register(
     "qdbench.tasks.hpob.task:make_own",
     summary="hyperparameters judged by surrogates of your own (single objective; needs a pack)",
 )
+for _environment, _factory, _package, _summary in (
+    ("Pendulum", "make", None, "a pendulum that swings up"),
+    ("Ant", "make", "brax", "Brax's ant (needs brax)"),
+    ("HalfCheetah", "make", "brax", "Brax's half-cheetah (needs brax)"),
+    ("Hopper", "make", "brax", "Brax's hopper (needs brax)"),
+    ("Reacher", "make", "brax", "Brax's reacher (needs brax)"),
+    ("Walker2d", "make", "brax", "Brax's walker (needs brax)"),
+    ("SpaceInvaders", "make_minatar", None, "Space Invaders of MinAtar"),
+    ("Breakout", "make_minatar", None, "Breakout of MinAtar"),
+    ("Asterix", "make_minatar", None, "Asterix of MinAtar"),
+):
+    TASKS.register(
+        f"Neuro-{_environment}-v0",
+        f"qdbench.tasks.neuroevolution.control:{_factory}",
+        summary=f"weights of a policy for {_summary} (QD, neuroevolution)",
+        requires=_package,
+        environment=_environment,
+    )

@@ -1,0 +1,198 @@
+"""Robots of Brax v2 with the spring backend: ant, half-cheetah, hopper, reacher and walker."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import io
+import warnings
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from qdbench.spec import Measure
+from qdbench.tasks.neuroevolution.environment import Action, Environment, MeasureSet, Transition
+
+BACKEND = "spring"
+
+
+class BraxState(NamedTuple):
+    """The physics, and the observation that the environment made of it."""
+
+    physics: Any
+    observation: Float[Array, " observation"]
+
+
+@dataclasses.dataclass(frozen=True)
+class BraxEnvironment(Environment):
+    """An environment of ``brax.envs`` without its wrappers; the backend is part of what it means."""
+
+    is_discrete: ClassVar[bool] = False
+    episodes_on_cpu: ClassVar[int] = 32
+    brax_name: ClassVar[str]
+
+    def reset(self, key: Key[Array, ""], number: Int[Array, ""]) -> BraxState:
+        """Brax's reset: the rest position with noise."""
+        state = loaded(self.brax_name).reset(key)
+        return BraxState(state.pipeline_state, state.obs)
+
+    def observe(self, state: BraxState) -> Float[Array, " observation"]:
+        """Brax's observation."""
+        return state.observation
+
+    def step(self, state: BraxState, action: Action, draws: Float[Array, " draws"]) -> Transition:
+        """Brax's step."""
+        from brax.envs import State
+
+        zero = jnp.zeros(())
+        # Brax writes metrics into the dictionary that it is given.
+        after = loaded(self.brax_name).step(State(state.physics, state.observation, zero, zero, {}), action)
+        return Transition(BraxState(after.pipeline_state, after.obs), after.reward, after.done > 0)
+
+    def picture(self, state: BraxState) -> dict[str, Array]:
+        """The positions of the links, ``(links, 3)`` in metres."""
+        return {"links": state.physics.x.pos}
+
+
+@functools.cache
+def loaded(brax_name: str) -> Any:
+    """Brax's environment, made once."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        # Brax recommends another package on every construction, and says that an optional one is missing.
+        warnings.simplefilter("ignore")
+        from brax import envs
+
+        return envs.get_environment(brax_name, backend=BACKEND)
+
+
+def _contacts(brax_name: str, *feet: int) -> Callable[[BraxState], tuple[Float[Array, ""], ...]]:
+    """For each foot, a link by its index: 1 if it touches anything, else 0."""
+
+    def of_state(state: BraxState) -> tuple[Float[Array, ""], ...]:
+        from brax import contact
+
+        found = contact.get(loaded(brax_name).sys, state.physics.x)
+        touching = found.dist <= 0
+        first, second = found.link_idx
+        return tuple(jnp.any(touching & ((first == foot) | (second == foot))).astype(jnp.float32) for foot in feet)
+
+    return of_state
+
+
+def _foot_contacts(brax_name: str, **feet: int) -> MeasureSet:
+    cells = {1: 100, 2: 32, 4: 6}[len(feet)]
+    return MeasureSet(
+        measures=tuple(_share_of_steps(f"contact of the {foot.replace('_', ' ')}") for foot in feet),
+        archive_shape=(cells,) * len(feet),
+        of_state=_contacts(brax_name, *feet.values()),
+    )
+
+
+def _share_of_steps(name: str) -> Measure:
+    return Measure(name=name, low=0, high=1, unit="share of steps")
+
+
+def _torso_position(state: BraxState) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    return state.physics.x.pos[0, 0], state.physics.x.pos[0, 1]
+
+
+def _contact_and_height(state: BraxState) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    (touches,) = _contacts("hopper", 3)(state)
+    return touches, state.physics.x.pos[0, 2]
+
+
+def _fingertip(state: BraxState) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    # The observation ends with the vector from the target to the tip, and has the target's position before it.
+    tip = state.observation[4:6] + state.observation[8:10]
+    return tip[0], tip[1]
+
+
+@dataclasses.dataclass(frozen=True)
+class Ant(BraxEnvironment):
+    """A body on four legs: speed in x, 1 for every step that it is healthy, less half the squared actions."""
+
+    name: ClassVar[str] = "Ant"
+    brax_name: ClassVar[str] = "ant"
+    observation_shape: ClassVar[tuple[int, ...]] = (27,)
+    num_actions: ClassVar[int] = 8
+    measure_sets: ClassVar[dict[str, MeasureSet]] = {
+        "xy": MeasureSet(
+            measures=(
+                Measure(name="final x", low=-30, high=30, unit="m"),
+                Measure(name="final y", low=-30, high=30, unit="m"),
+            ),
+            archive_shape=(32, 32),
+            reduction="final",
+            of_state=_torso_position,
+        ),
+        "feet": _foot_contacts("ant", first_foot=2, second_foot=4, third_foot=6, fourth_foot=8),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class HalfCheetah(BraxEnvironment):
+    """A runner in a plane: speed in x less a tenth of the squared actions; it never ends early."""
+
+    name: ClassVar[str] = "HalfCheetah"
+    brax_name: ClassVar[str] = "halfcheetah"
+    observation_shape: ClassVar[tuple[int, ...]] = (17,)
+    num_actions: ClassVar[int] = 6
+    measure_sets: ClassVar[dict[str, MeasureSet]] = {"feet": _foot_contacts("halfcheetah", back_foot=3, front_foot=6)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Hopper(BraxEnvironment):
+    """A leg in a plane: speed in x, 1 for every step that it is healthy, less a thousandth of the squared actions."""
+
+    name: ClassVar[str] = "Hopper"
+    brax_name: ClassVar[str] = "hopper"
+    observation_shape: ClassVar[tuple[int, ...]] = (11,)
+    num_actions: ClassVar[int] = 3
+    measure_sets: ClassVar[dict[str, MeasureSet]] = {
+        "contact-height": MeasureSet(
+            measures=(_share_of_steps("contact of the foot"), Measure(name="mean height", low=0.7, high=1.7, unit="m")),
+            archive_shape=(32, 32),
+            of_state=_contact_and_height,
+        ),
+        "feet": _foot_contacts("hopper", foot=3),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Reacher(BraxEnvironment):
+    """An arm of two links: minus the distance from its tip to a target and the squared actions; never ends early."""
+
+    name: ClassVar[str] = "Reacher"
+    brax_name: ClassVar[str] = "reacher"
+    observation_shape: ClassVar[tuple[int, ...]] = (11,)
+    num_actions: ClassVar[int] = 2
+    measure_sets: ClassVar[dict[str, MeasureSet]] = {
+        "xy": MeasureSet(
+            measures=(
+                Measure(name="final x of the fingertip", low=-0.21, high=0.21, unit="m"),
+                Measure(name="final y of the fingertip", low=-0.21, high=0.21, unit="m"),
+            ),
+            archive_shape=(32, 32),
+            reduction="final",
+            of_state=_fingertip,
+        )
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Walker2d(BraxEnvironment):
+    """Two legs in a plane, with the rewards of :class:`Hopper`."""
+
+    name: ClassVar[str] = "Walker2d"
+    brax_name: ClassVar[str] = "walker2d"
+    observation_shape: ClassVar[tuple[int, ...]] = (17,)
+    num_actions: ClassVar[int] = 6
+    measure_sets: ClassVar[dict[str, MeasureSet]] = {"feet": _foot_contacts("walker2d", right_foot=3, left_foot=6)}
+
+
+ENVIRONMENTS: dict[str, type[BraxEnvironment]] = {
+    environment.name: environment for environment in (Ant, HalfCheetah, Hopper, Reacher, Walker2d)
+}

@@ -1,0 +1,125 @@
+"""Episodes of many networks at once: the one engine behind all tasks of control."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from qdbench.random import derive, uniform
+from qdbench.tasks.neuroevolution.environment import Action, Environment, MeasureSet, State
+from qdbench.tasks.neuroevolution.observations import normalise
+from qdbench.tasks.neuroevolution.policies import Architecture, Network
+
+_RESET, _CHANCE = 0, 1
+
+
+class Episodes(NamedTuple):
+    """What became of every network's episodes.
+
+    Attributes:
+        total: ``(networks, episodes)``, the sum of rewards.
+        measures: ``(networks, episodes, k)``.
+        length: ``(networks, episodes)``, the number of steps that counted.
+    """
+
+    total: Float[Array, "networks episodes"]
+    measures: Float[Array, "networks episodes k"]
+    length: Int[Array, "networks episodes"]
+
+
+class Step(NamedTuple):
+    """One step of one episode; ``is_valid`` is whether all of its numbers are finite."""
+
+    state: State
+    action: Action
+    reward: Float[Array, ""]
+    terminated: Bool[Array, ""]
+    measures: Float[Array, " k"]
+    is_valid: Bool[Array, ""]
+
+
+def keys_of_episode(key: Key[Array, ""]) -> tuple[Key[Array, ""], Key[Array, ""]]:
+    """The keys of an episode's start and of its steps."""
+    return derive(key, _RESET), derive(key, _CHANCE)
+
+
+def draws_of_step(environment: Environment, chance: Key[Array, ""], step: Int[Array, ""]) -> Float[Array, " draws"]:
+    """The uniform numbers of a step; they depend on the episode and the step, not on what was done before."""
+    if not environment.num_draws:
+        return jnp.zeros(0)
+    return uniform(derive(chance, step), (environment.num_draws,))
+
+
+def take_step(
+    environment: Environment, measures: MeasureSet, network: Network, state: State, draws: Float[Array, " draws"]
+) -> Step:
+    """Observes, acts and moves on."""
+    output = network(normalise(environment.name, environment.observe(state)))
+    action = jnp.argmax(output).astype(jnp.int32) if environment.is_discrete else output
+    after, reward, terminated = environment.step(state, action, draws)
+    values = measures.of_state(after)
+    measured = jnp.stack(values) if values else jnp.zeros(0)
+    return Step(after, action, reward, terminated, measured, jnp.isfinite(reward) & jnp.isfinite(measured).all())
+
+
+@functools.partial(jax.jit, static_argnames=("environment", "architecture", "measures"))
+def run_episodes(
+    environment: Environment,
+    architecture: Architecture,
+    measures: MeasureSet,
+    solutions: Float[Array, "networks dim"],
+    keys: Key[Array, " episodes"],
+    numbers: Int[Array, " episodes"],
+    steps: Int[Array, ""],
+) -> Episodes:
+    """Runs the same episodes with every network, to their ends or to a number of steps.
+
+    An episode of one network starts as that of another, and chance is the same step by step (common random numbers).
+    It ends when the environment says so, or before a step in which a reward or a measure is not finite (physics that
+    explodes); nothing that happens afterwards counts. The loop ends when all episodes have. Nothing but sums is kept.
+
+    Args:
+        environment: Where they act.
+        architecture: What makes a network from a solution.
+        measures: What to measure.
+        solutions: The weights, one row a network.
+        keys: One for each episode.
+        numbers: The numbers of the episodes in the evaluation.
+        steps: The most steps of an episode.
+    """
+    counts = len(solutions), len(keys)
+    networks = jax.vmap(architecture.unflatten)(solutions)
+    starts, chances = jax.vmap(keys_of_episode)(keys)
+    first = jax.vmap(environment.reset)(starts, numbers)
+    states = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (counts[0], *leaf.shape)), first)
+
+    one = functools.partial(take_step, environment, measures)
+    each = jax.vmap(jax.vmap(one, in_axes=(None, 0, 0)), in_axes=(0, 0, None))
+
+    def goes_on(carry: tuple[Any, ...]) -> Bool[Array, ""]:
+        number, _, alive, _ = carry
+        return (number < steps) & alive.any()
+
+    def body(carry: tuple[Any, ...]) -> tuple[Any, ...]:
+        number, states, alive, sums = carry
+        draws = jax.vmap(functools.partial(draws_of_step, environment, step=number))(chances)
+        step = each(networks, states, draws)
+        counted = alive & step.is_valid
+        measured = step.measures + (sums.measures if measures.reduction == "mean" else 0)
+        sums = Episodes(
+            jnp.where(counted, sums.total + step.reward, sums.total),
+            jnp.where(counted[..., None], measured, sums.measures),
+            sums.length + counted,
+        )
+        return number + 1, step.state, counted & ~step.terminated, sums
+
+    sums = Episodes(jnp.zeros(counts), jnp.zeros((*counts, len(measures.measures))), jnp.zeros(counts, jnp.int32))
+    _, _, _, sums = lax.while_loop(goes_on, body, (jnp.int32(0), states, jnp.ones(counts, bool), sums))
+    if measures.reduction == "mean":
+        return sums._replace(measures=sums.measures / jnp.maximum(sums.length, 1)[..., None])
+    return sums
