@@ -18,6 +18,7 @@ from qdbench.leaderboard.plot_cli import plot_app
 from qdbench.leaderboard.tuned.cli import tuned_board
 from qdbench.metabbo.cli import meta_train
 from qdbench.metabbo.report_cli import report_app
+from qdbench.render_cli import render
 from qdbench.terminal import console, errors, exit_from_check, friendly_errors
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ app.command("cite")(cite)
 app.command("submit")(submit)
 board_app.command("lint")(lint)
 app.command("meta-train")(meta_train)
+app.command("render")(render)
 app.add_typer(report_app, name="meta-report")
 
 

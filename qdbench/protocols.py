@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -69,6 +69,8 @@ class Task(eqx.Module):
     """A pure, batched evaluation function with a spec. Subclasses implement ``_evaluate`` and nothing else."""
 
     spec: eqx.AbstractVar[TaskSpec]
+    is_compiled: ClassVar[bool] = False
+    """Whether ``evaluate`` runs programs of its own, which a compilation around it would only repeat."""
 
     def evaluate(self, key: Key[Array, ""] | None, solutions: Any, gradients: bool = False) -> Evaluation:
         """Evaluates a batch of solutions.
@@ -93,6 +95,10 @@ class Task(eqx.Module):
     @abc.abstractmethod
     def _evaluate(self, key: Key[Array, ""] | None, solutions: Array, gradients: bool) -> Evaluation:
         """The pure function: checked solutions of the spec's precision in, an :class:`Evaluation` out."""
+
+    def for_fingerprint(self) -> Task:
+        """The task whose values are its fingerprint: itself, or a shorter one where rounding errors would grow."""
+        return self
 
     def test(self, key: Key[Array, ""] | None, solutions: Any) -> Array:
         """The test score of solutions: the mean return on a test stream apart from what ``evaluate`` sees.

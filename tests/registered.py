@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from importlib import resources
 
+import pytest
+
 import qdbench
 from qdbench.registry import TASKS
 
@@ -22,7 +24,16 @@ AVAILABLE = [entry.id for entry in TASKS if entry.is_available]
 SMALL: dict[str, dict[str, object]] = {id: {"dim": 7} for id in AVAILABLE if id.startswith(("LP-", "Arm-", "BBOB-"))}
 SMALL["BBOB-v0"]["function"] = 15
 SMALL["BBOB-Noisy-v0"]["function"] = 117
+CONTROL = ("Ant", "Asterix", "Breakout", "HalfCheetah", "Hopper", "Pendulum", "Reacher", "SpaceInvaders", "Walker2d")
+SMALL |= {f"Neuro-{name}-v0": {"budget": "smoke"} for name in CONTROL}
+# So long that something happens.
+SMALL["Neuro-Asterix-v0"] |= {"steps": 200, "rollouts": 8}
 SMALL |= NEEDED
+
+# Each program of theirs takes 20 seconds to compile; Reacher stands for them.
+SLOW = {f"Neuro-{name}-v0" for name in ("Ant", "HalfCheetah", "Hopper", "Walker2d")}
+PARAMETERS = [pytest.param(id, marks=pytest.mark.slow) if id in SLOW else id for id in AVAILABLE]
+"""Those whose data is here, for tests that compile them."""
 
 
 def make(id: str, **arguments: object) -> qdbench.Task:

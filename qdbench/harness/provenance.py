@@ -13,7 +13,11 @@ from pathlib import Path
 import jax
 
 PACKAGES = ("qdbench", "jax", "jaxlib", "equinox", "numpy")
-_WHERE_USED = ("scipy", "optax", "brax", "mujoco", "gymnax", "gymnasium", "evosax", "ribs", "cma", "torch", "xgboost")
+_WHERE_USED = (
+    *("scipy", "optax", "brax", "mujoco", "mujoco-mjx", "gymnax", "gymnasium", "evosax", "ribs", "cma", "torch"),
+    "xgboost",
+)
+_MODULES = {"mujoco-mjx": "mujoco.mjx"}
 _SEEDS = "the repetition; keys are SHA-256 of names (format 1)"
 
 
@@ -22,7 +26,7 @@ def provenance(precision: str, driver: str) -> dict[str, str]:
 
     The versions are those of what every trial uses, and of what else is loaded.
     """
-    used = {name: _version(name) for name in _WHERE_USED if name in sys.modules}
+    used = {name: _version(name) for name in _WHERE_USED if _MODULES.get(name, name) in sys.modules}
     return {
         **_environment(),
         **used,
@@ -71,4 +75,4 @@ def _version(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
-        return "not installed"
+        return _MISSING

@@ -68,7 +68,8 @@ def test_the_same_spec_with_another_function_differs() -> None:
 
 def test_golden() -> None:
     """A change here is a change of the task: it needs a new version of the id."""
-    ids = [id for id in qdbench.list_tasks() if id not in registered.NEEDED]
+    # Those of neuroevolution are pinned beside their golden values.
+    ids = [id for id in qdbench.list_tasks() if id not in registered.NEEDED and not id.startswith("Neuro-")]
     found = {id: fingerprint(qdbench.make(id)) for id in ids if id in registered.AVAILABLE and id not in UNPINNED}
     assert found == {id: PINNED[id] for id in found}
     assert set(ids) == set(PINNED) | UNPINNED

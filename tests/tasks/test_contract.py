@@ -12,9 +12,9 @@ from qdbench.protocols import precision_of
 from qdbench.spec import TaskSpec
 from qdbench.testing import TASK_RULES, Rule, task_subject
 from qdbench.testing.task_rules import TaskSubject
-from tests.registered import AVAILABLE, SMALL, make
+from tests.registered import PARAMETERS, SMALL, make
 
-pytestmark = pytest.mark.parametrize("id", AVAILABLE)
+pytestmark = pytest.mark.parametrize("id", PARAMETERS)
 
 
 def solutions(spec: TaskSpec, batch: int = 5, seed: int = 0) -> np.ndarray:
@@ -97,15 +97,15 @@ def test_jit_at_a_large_batch_equals_eager_and_numpy(id: str) -> None:
     from tests.reference import tasks as reference
 
     task = make(id)
-    theta = solutions(task.spec, 4096)
+    theta = solutions(task.spec, 4096 if task.spec.dim < 10_000 else 64)
     with precision_of(task.spec):
         eager = task.evaluate(key(), theta, gradients=task.spec.differentiable)
         jitted = jax.jit(lambda x: task.evaluate(key(), x, gradients=task.spec.differentiable))(theta)
     for one, other in zip(eager, jitted, strict=True):
         if one is not None:
             np.testing.assert_allclose(one, other, rtol=1e-4, atol=2e-4)
-    if not task.spec.deterministic:
-        return  # its noise is tested where it is defined
+    if not task.spec.deterministic or id.startswith("Neuro-"):
+        return  # its noise, and its values, are tested where it is defined
     expected = reference.evaluate(id, theta, **task.spec.arguments)
     np.testing.assert_allclose(jitted.objective, expected.objective, rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(jitted.measures, expected.measures, rtol=1e-4, atol=1e-3)

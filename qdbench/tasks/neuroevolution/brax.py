@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
@@ -53,19 +53,44 @@ class BraxEnvironment(Environment):
         return Transition(BraxState(after.pipeline_state, after.obs), after.reward, after.done > 0)
 
     def picture(self, state: BraxState) -> dict[str, Array]:
-        """The positions of the links, ``(links, 3)`` in metres."""
-        return {"links": state.physics.x.pos}
+        """The ends of the capsules and the centres of the spheres that the robot is made of, ``(parts, 2, 3)`` in m."""
+        from brax.math import rotate
+
+        model = loaded(self.brax_name).sys
+        parts = [part for part, link in enumerate(model.geom_bodyid) if link > 0]
+        ends = []
+        for part in parts:
+            # The axis of a capsule is its z, and its second size half of its length, which is 0 for a sphere.
+            axis = rotate(jnp.array([0.0, 0.0, 1.0]), model.geom_quat[part]) * model.geom_size[part, 1]
+            link = int(model.geom_bodyid[part]) - 1
+            place, turn = state.physics.x.pos[link], state.physics.x.rot[link]
+            ends.append([place + rotate(model.geom_pos[part] + sign * axis, turn) for sign in (-1, 1)])
+        return {"capsules": jnp.asarray(ends)}
 
 
 @functools.cache
 def loaded(brax_name: str) -> Any:
     """Brax's environment, made once."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        # Brax recommends another package on every construction, and says that an optional one is missing.
-        warnings.simplefilter("ignore")
+    with _quiet():
         from brax import envs
 
         return envs.get_environment(brax_name, backend=BACKEND)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what is said on every construction: that there is a successor, that an optional package is missing."""
+    import mujoco
+
+    handler = mujoco.get_mju_user_warning()
+    # MuJoCo would also write its warning about a model of Brax into a file in the working folder.
+    mujoco.set_mju_user_warning(lambda _: None)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        mujoco.set_mju_user_warning(handler)
 
 
 def _contacts(brax_name: str, *feet: int) -> Callable[[BraxState], tuple[Float[Array, ""], ...]]:

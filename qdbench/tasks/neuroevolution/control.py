@@ -7,7 +7,7 @@ import functools
 import importlib
 import importlib.util
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import equinox as eqx
 import jax
@@ -20,6 +20,7 @@ from qdbench.protocols import Evaluation, Task, check_solutions, precision_of
 from qdbench.random import derive, key_from_names
 from qdbench.spec import JsonScalar, Start, TaskSpec
 from qdbench.tasks.neuroevolution.budgets import budget_of
+from qdbench.tasks.neuroevolution.catalogue import FACTS
 from qdbench.tasks.neuroevolution.environment import NO_MEASURES, Environment, MeasureSet
 from qdbench.tasks.neuroevolution.policies import (
     HIDDEN,
@@ -35,56 +36,6 @@ _TRAINING, _TEST = 0, 1
 _GOLDEN_STEPS = 20
 # Networks that an accelerator evaluates side by side, and the fewest that a CPU does.
 _CHUNK, _LEAST_CHUNK = 256, 2
-
-
-@dataclasses.dataclass(frozen=True)
-class _Facts:
-    """What is fixed for an environment: where it is, and numbers of its spec (those of rewards are for one step)."""
-
-    entry_point: str
-    family: str
-    summary: str
-    reward_range: tuple[float, float]
-    reward_offset: float
-    start_scale: float
-    test_episodes: int
-    citations: tuple[str, ...]
-
-
-_PENDULUM = ("brockman2016gym", "lange2023lga")
-_BRAX = ("freeman2021brax", "lange2023lga", "chalumeau2024qdax")
-_MINATAR = ("young2019minatar", "lange2023lga")
-_HERE = "qdbench.tasks.neuroevolution"
-
-# The offsets of rewards: of Pendulum and Reacher the least reward that is possible; of the other robots those of QDax.
-FACTS = {
-    "Pendulum": _Facts(
-        f"{_HERE}.pendulum:Pendulum", "neuro-pendulum", "swing up a pendulum", (-8, 0), -16.2737, 1.0, 128, _PENDULUM
-    ),
-    "Ant": _Facts(f"{_HERE}.brax:Ant", "neuro-brax", "an ant runs", (0, 8), -3.24, 0.25, 128, _BRAX),
-    "HalfCheetah": _Facts(
-        f"{_HERE}.brax:HalfCheetah", "neuro-brax", "a half-cheetah runs", (0, 8), -9.231, 0.25, 128, _BRAX
-    ),
-    "Hopper": _Facts(f"{_HERE}.brax:Hopper", "neuro-brax", "a leg hops", (0, 3), -0.9, 0.25, 128, _BRAX),
-    "Reacher": _Facts(f"{_HERE}.brax:Reacher", "neuro-brax", "an arm reaches", (-1, 0), -2.41, 0.25, 128, _BRAX),
-    "Walker2d": _Facts(f"{_HERE}.brax:Walker2d", "neuro-brax", "two legs walk", (0, 4), -1.413, 0.25, 128, _BRAX),
-    "SpaceInvaders": _Facts(
-        f"{_HERE}.minatar.space_invaders:SpaceInvaders",
-        "neuro-minatar",
-        "Space Invaders of MinAtar",
-        (0, 0.3),
-        0,
-        0.05,
-        64,
-        _MINATAR,
-    ),
-    "Breakout": _Facts(
-        f"{_HERE}.minatar.breakout:Breakout", "neuro-minatar", "Breakout of MinAtar", (0, 0.1), 0, 0.05, 64, _MINATAR
-    ),
-    "Asterix": _Facts(
-        f"{_HERE}.minatar.asterix:Asterix", "neuro-minatar", "Asterix of MinAtar", (0, 0.1), 0, 0.05, 64, _MINATAR
-    ),
-}
 
 
 class Control(Task):
@@ -131,6 +82,7 @@ class Control(Task):
     rollouts: int = eqx.field(static=True)
     steps: int = eqx.field(static=True)
     noise: Literal["resampled", "fixed"] = eqx.field(static=True)
+    is_compiled: ClassVar[bool] = True
 
     def unflatten(self, solution: Any) -> Network:
         """The network of a ``(dim,)`` solution: a function of one observation (as the network sees it).
