@@ -12,6 +12,7 @@ from benchmarks import bbob_functions as functions_benchmark
 from benchmarks import bbob_runs as runs_benchmark
 from benchmarks import hpob_run as hpob_run_benchmark
 from benchmarks import inner_loops as loops_benchmark
+from benchmarks import neuroevolution as policies_benchmark
 from benchmarks import peers as peers_benchmark
 from benchmarks import profile as profile_benchmark
 from benchmarks import scaling as scaling_benchmark
@@ -134,6 +135,25 @@ def inner_loops(
     """Inner loops of a meta-evolution beside evosax's learned GA, if it is installed, and beside their floor."""
     _say_what_is_missing(EVOSAX)
     _leave(loops_benchmark.run(out, rounds, seconds, _core(core), timeout))
+
+
+@app.command()
+def neuroevolution(
+    environment: Annotated[list[str] | None, typer.Option(help="Such as Breakout; repeat it for more.")] = None,
+    seconds: Seconds = 2.0,
+    rounds: Rounds = 3,
+    timeout: Timeout = 1800.0,
+    out: Out = _RESULTS,
+    core: Core = None,
+) -> None:
+    """Generations of policies beside evosax's GymnaxProblem and BraxProblem, if it is installed."""
+    _need("Brax", "brax")
+    _say_what_is_missing(EVOSAX)
+    chosen = list(dict.fromkeys(environment or policies_benchmark.ENVIRONMENTS))
+    if unknown := [name for name in chosen if name not in policies_benchmark.ENVIRONMENTS]:
+        known = ", ".join(policies_benchmark.ENVIRONMENTS)
+        raise typer.BadParameter(f"no such environment: {', '.join(unknown)}; there are {known}")
+    _leave(policies_benchmark.run(out, chosen, rounds, seconds, _core(core), timeout))
 
 
 @app.command()

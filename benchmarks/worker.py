@@ -22,6 +22,8 @@ _MEASUREMENTS = {
     "runs of evosax": "benchmarks.evosax_peer:time_runs",
     "inner loops of qdbench": "benchmarks.bbob_ours:time_inner_loops",
     "inner loops of evosax": "benchmarks.evosax_peer:time_inner_loops",
+    "policies of qdbench": "benchmarks.neuroevolution_child:time_ours",
+    "policies of evosax": "benchmarks.neuroevolution_child:time_evosax",
     "predictions of surrogates": "benchmarks.surrogates_child:time_predictions",
     "loading of surrogates": "benchmarks.surrogates_child:time_loading",
     "machine": "benchmarks.pieces:measure_machine",

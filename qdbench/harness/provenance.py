@@ -75,4 +75,4 @@ def _version(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
-        return _MISSING
+        return "not installed"
