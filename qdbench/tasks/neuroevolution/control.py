@@ -198,7 +198,7 @@ def _mapped(function: Callable[[Array], Any], items: Array, in_one_program: bool
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *[function(item) for item in items])
 
 
-def _is_traced(value: Array) -> bool:
+def _is_traced(value: Any) -> bool:
     return isinstance(value, jax.core.Tracer)
 
 
