@@ -18,6 +18,7 @@ from qdbench.registry import load
 FOLDER_VARIABLE = "QDBENCH_DATA"
 OFFLINE_VARIABLE = "QDBENCH_OFFLINE"
 _CHUNK = 1 << 20
+_IDX_CHECKER = "qdbench.tasks.neuroevolution.idx:verify"
 
 
 class DataError(RuntimeError):
@@ -37,6 +38,7 @@ class DataFile:
         url: Where it is downloaded from; None for a file that is made of others.
         checker: ``"module:function"`` that reads a file that is not always the same and raises DataError if it is not
             whole.
+        others: Where else below the data folder, and in which form, the same content may lie; it is only ever read.
     """
 
     name: str
@@ -46,6 +48,7 @@ class DataFile:
     sha256: str | None = None
     url: str | None = None
     checker: str | None = None
+    others: tuple[DataFile, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,9 +123,82 @@ HPOB_DESIGNS = DataFile(
 )
 """The official initial designs, made of the tables."""
 
+_IMAGE_REGISTRY = """
+mnist/train-images-idx3-ubyte.gz 9912422 440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609
+mnist/train-images-idx3-ubyte 47040016 ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db
+mnist/train-labels-idx1-ubyte.gz 28881 3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c
+mnist/train-labels-idx1-ubyte 60008 65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5
+mnist/t10k-images-idx3-ubyte.gz 1648877 8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6
+mnist/t10k-images-idx3-ubyte 7840016 0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7
+mnist/t10k-labels-idx1-ubyte.gz 4542 f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6
+mnist/t10k-labels-idx1-ubyte 10008 ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2
+fashion_mnist/train-images-idx3-ubyte.gz 26421880 3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84
+fashion_mnist/train-images-idx3-ubyte 47040016 c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888
+fashion_mnist/train-labels-idx1-ubyte.gz 29515 a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845
+fashion_mnist/train-labels-idx1-ubyte 60008 bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9
+fashion_mnist/t10k-images-idx3-ubyte.gz 4422102 346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073
+fashion_mnist/t10k-images-idx3-ubyte 7840016 5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b
+fashion_mnist/t10k-labels-idx1-ubyte.gz 5148 67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5
+fashion_mnist/t10k-labels-idx1-ubyte 10008 0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34
+kmnist/train-images-idx3-ubyte.gz 18165135 51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4
+kmnist/train-images-idx3-ubyte 47040016 unknown
+kmnist/train-labels-idx1-ubyte.gz 29497 e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17
+kmnist/train-labels-idx1-ubyte 60008 2a16eeae62da984b8bd24fa32e31d47291f01dac3fe84d5594f304f71e7d374b
+kmnist/t10k-images-idx3-ubyte.gz 3041136 edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5
+kmnist/t10k-images-idx3-ubyte 7840016 76fbd229ce87db80dd281af5e6670de4ad0e42fb30a7bd643972994c47c1f42e
+kmnist/t10k-labels-idx1-ubyte.gz 5120 20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c
+kmnist/t10k-labels-idx1-ubyte 10008 a11dc742be8e781a40a92f53d6a4957e7b7d36df2faa097659131ebfd8fd60c6
+"""
+"""The size and SHA-256 of each file, compressed and not. All were computed, but for that of K-MNIST's training images,
+which is as others publish it; not compressed, these are checked by their format and size."""
+
+IMAGE_FILES = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
+"""The names of a data set in MNIST's format: images and labels for training, then those of the test."""
+
+
+def _image_dataset(id: str, tree: str, licence: str, address: str) -> Dataset:
+    """A data set in MNIST's format.
+
+    Args:
+        id: Its name and that of its folder.
+        tree: Its folder's name in torchvision's tree, ``<tree>/raw``, which has the files in both forms.
+        licence: The licence.
+        address: Where the files are.
+    """
+    known = {name: (int(size), sha256) for name, size, sha256 in map(str.split, _IMAGE_REGISTRY.split("\n")[1:-1])}
+
+    def entry(folder: str, name: str, url: str | None = None, others: tuple[DataFile, ...] = ()) -> DataFile:
+        size, sha256 = known[f"{id}/{name}"]
+        rule = (None, _IDX_CHECKER) if sha256 == "unknown" else (sha256, None)
+        return DataFile(f"{folder}/{name}", licence, f"qdbench data fetch {id}", size, rule[0], url, rule[1], others)
+
+    files = []
+    for name in IMAGE_FILES:
+        others = entry(id, name), entry(f"{tree}/raw", f"{name}.gz"), entry(f"{tree}/raw", name)
+        files.append(entry(id, f"{name}.gz", f"{address}{name}.gz", others))
+    return Dataset(id, tuple(files))
+
+
+MNIST = _image_dataset("mnist", "MNIST", "CC BY-SA 3.0 (MNIST)", "https://ossci-datasets.s3.amazonaws.com/mnist/")
+"""LeCun, Cortes and Burges' handwritten digits; the address is a mirror of the original files."""
+
+FASHION_MNIST = _image_dataset(
+    "fashion_mnist",
+    "FashionMNIST",
+    "MIT (Fashion-MNIST)",
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+)
+"""Zalando's articles of clothing; the address is that of the data set's README."""
+
+KMNIST = _image_dataset("kmnist", "KMNIST", "CC BY-SA 4.0 (KMNIST)", "http://codh.rois.ac.jp/kmnist/dataset/kmnist/")
+"""CODH's cursive Japanese characters."""
+
 DATASETS = (
     Dataset("hpob", (HPOB_SURROGATES, HPOB_PACK), finisher="qdbench.tasks.hpob.importing:finish"),
     Dataset("hpob-designs", (HPOB_DATA, HPOB_DESIGNS), finisher="qdbench.tasks.hpob.designs:finish"),
+    MNIST,
+    FASHION_MNIST,
+    KMNIST,
 )
 
 
@@ -152,16 +228,15 @@ def dataset(id: str) -> Dataset:
     return known[id]
 
 
-def is_there(id: str, data_home: Path | None = None) -> bool:
+def is_present(id: str, data_home: Path | None = None) -> bool:
     """Whether the files of a data set that tasks read are there, whole or not.
 
     Raises:
         DataError: If there is no data set of that name.
     """
-    chosen = dataset(id)
+    chosen, root = dataset(id), data_folder(data_home)
     # What is only made into other files may have been removed since.
-    read = [file for file in chosen.files if chosen.finisher is None or file.url is None]
-    return all((data_folder(data_home) / file.name).is_file() for file in read)
+    return all(_found(file, root) for file in chosen.files if chosen.finisher is None or file.url is None)
 
 
 def locate(file: DataFile, data_home: Path | None = None) -> Path:
@@ -170,24 +245,42 @@ def locate(file: DataFile, data_home: Path | None = None) -> Path:
     Raises:
         DataError: If it is not, with everything that helps to get it.
     """
-    path = data_folder(data_home) / file.name
-    if path.is_file():
-        return path
+    root = data_folder(data_home)
+    if found := _found(file, root):
+        return found
+    path = root / file.name
     known = {
         "size": f"{file.size:,} bytes" if file.size else None,
         "sha256": file.sha256,
         "source": file.url,
         "licence": file.licence,
         "get it with": file.command,
+        "or put it at": ", ".join(form.name for form in file.others),
         "another folder": f"{FOLDER_VARIABLE}=/path/to/data",
     }
     details = "\n".join(f"  {name}: {value}" for name, value in known.items() if value)
-    found = "a folder, not a file, at" if path.is_dir() else "no file"
-    raise DataError(f"there is {found} {path}\n{details}")
+    what = "a folder, not a file, at" if path.is_dir() else "no file"
+    raise DataError(f"there is {what} {path}\n{details}")
+
+
+def locate_whole(file: DataFile, data_home: Path | None = None) -> Path:
+    """The path of a file that is there and is what it should be; reads all of it.
+
+    Raises:
+        DataError: If it is not.
+    """
+    path = locate(file, data_home)
+    _raise_problem(inspect(file, data_home))
+    return path
 
 
 def inspect(file: DataFile, data_home: Path | None = None) -> FileState:
-    """Looks at a file and checks it; reads all of it."""
+    """Looks at a file, in the first of its forms that is there, and checks it; reads all of it."""
+    states = [_inspect(form, data_home) for form in (file, *file.others)]
+    return next((state for state in states if state.size is not None or state.problem), states[0])
+
+
+def _inspect(file: DataFile, data_home: Path | None) -> FileState:
     path = data_folder(data_home) / file.name
     try:
         if path.is_dir():
@@ -220,7 +313,7 @@ def fetch(id: str, data_home: Path | None = None, progress: Progress | None = No
             _download(file, root, progress)
     if chosen.finisher is not None:
         load(chosen.finisher)(root, progress)
-    return [root / file.name for file in chosen.files]
+    return [locate(file, root) for file in chosen.files]
 
 
 def sha256_of(path: Path) -> str:
@@ -230,6 +323,17 @@ def sha256_of(path: Path) -> str:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _found(file: DataFile, root: Path) -> Path | None:
+    """The first of a file's forms that is there."""
+    paths = (root / form.name for form in (file, *file.others))
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _raise_problem(state: FileState) -> None:
+    if state.problem:
+        raise DataError(f"{state.path}: {state.problem}; remove it, then: {state.file.command}")
 
 
 def _problem(file: DataFile, path: Path, size: int) -> str:
@@ -247,8 +351,7 @@ def _problem(file: DataFile, path: Path, size: int) -> str:
 
 def _download(file: DataFile, root: Path, progress: Progress | None) -> None:
     state = inspect(file, root)
-    if state.problem:
-        raise DataError(f"{state.path}: {state.problem}; remove it, then: {file.command}")
+    _raise_problem(state)
     if state.size is not None:
         return
     if os.environ.get(OFFLINE_VARIABLE, "0") not in ("", "0"):

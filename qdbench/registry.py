@@ -69,9 +69,9 @@ class Entry:
             return False
         if self.data is None:
             return True
-        from qdbench.datasets import is_there
+        from qdbench.datasets import is_present
 
-        return is_there(self.data)
+        return is_present(self.data)
 
 
 class Registry:
