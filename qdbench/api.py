@@ -48,6 +48,10 @@ def register(
     TASKS.register(id, entry_point, summary=summary, superseded_by=superseded_by, **arguments)
 
 
-def list_tasks() -> list[str]:
-    """The ids of all registered tasks."""
-    return [entry.id for entry in TASKS]
+def list_tasks(available: bool = False) -> list[str]:
+    """The ids of all registered tasks.
+
+    Args:
+        available: Only those that can be made here: their package is installed and their data is in the data folder.
+    """
+    return [entry.id for entry in TASKS if entry.is_available or not available]

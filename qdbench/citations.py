@@ -70,6 +70,17 @@ _ENTRIES = (
 }
 """,
     r"""
+@article{clanuwat2018deep,
+  title = {Deep Learning for Classical {J}apanese Literature},
+  author = {Clanuwat, Tarin and Bober-Irizar, Mikel and Kitamoto, Asanobu and Lamb, Alex and Yamamoto, Kazuaki and
+            Ha, David},
+  journal = {arXiv preprint arXiv:1812.01718},
+  year = {2018},
+  eprint = {1812.01718},
+  archiveprefix = {arXiv}
+}
+""",
+    r"""
 @article{clune2008natural,
   title = {Natural Selection Fails to Optimize Mutation Rates for Long-Term Adaptation on Rugged Fitness Landscapes},
   author = {Clune, Jeff and Misevic, Dusan and Ofria, Charles and Lenski, Richard E. and Elena, Santiago F. and
@@ -310,6 +321,18 @@ _ENTRIES = (
 }
 """,
     r"""
+@article{lecun1998gradient,
+  title = {Gradient-Based Learning Applied to Document Recognition},
+  author = {LeCun, Yann and Bottou, L{\'e}on and Bengio, Yoshua and Haffner, Patrick},
+  journal = {Proceedings of the IEEE},
+  volume = {86},
+  number = {11},
+  pages = {2278--2324},
+  year = {1998},
+  doi = {10.1109/5.726791}
+}
+""",
+    r"""
 @article{mouret2015mapelites,
   title = {Illuminating search spaces by mapping elites},
   author = {Mouret, Jean-Baptiste and Clune, Jeff},
@@ -451,6 +474,16 @@ _ENTRIES = (
   pages = {330--336},
   year = {1951},
   doi = {10.1093/biomet/38.3-4.330}
+}
+""",
+    r"""
+@article{xiao2017fashion,
+  title = {Fashion-{MNIST}: a Novel Image Dataset for Benchmarking Machine Learning Algorithms},
+  author = {Xiao, Han and Rasul, Kashif and Vollgraf, Roland},
+  journal = {arXiv preprint arXiv:1708.07747},
+  year = {2017},
+  eprint = {1708.07747},
+  archiveprefix = {arXiv}
 }
 """,
     r"""

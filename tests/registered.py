@@ -7,7 +7,6 @@ from importlib import resources
 import pytest
 
 import qdbench
-from qdbench.registry import TASKS
 
 # What has no default.
 NEEDED: dict[str, dict[str, object]] = {
@@ -17,7 +16,7 @@ NEEDED: dict[str, dict[str, object]] = {
         "dataset": "iris",
     }
 }
-AVAILABLE = [entry.id for entry in TASKS if entry.is_available]
+AVAILABLE = qdbench.list_tasks(available=True)
 """Those whose data is here."""
 
 # A task without an entry is tested as it is by default.
@@ -28,6 +27,7 @@ CONTROL = ("Ant", "Asterix", "Breakout", "HalfCheetah", "Hopper", "Pendulum", "R
 SMALL |= {f"Neuro-{name}-v0": {"budget": "smoke"} for name in CONTROL}
 # So long that something happens.
 SMALL["Neuro-Asterix-v0"] |= {"steps": 200, "rollouts": 8}
+SMALL |= {f"Neuro-{name}-v0": {"batch_size": 4} for name in ("MNIST", "FashionMNIST", "KMNIST", "Digits")}
 SMALL |= NEEDED
 
 # Each program of theirs takes 20 seconds to compile; Reacher stands for them.

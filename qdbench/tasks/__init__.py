@@ -90,3 +90,16 @@ for _environment, _factory, _package, _summary in (
         requires=_package,
         environment=_environment,
     )
+for _id, _source, _title in (
+    ("Neuro-MNIST-v0", "mnist", "MNIST"),
+    ("Neuro-FashionMNIST-v0", "fashion_mnist", "Fashion-MNIST"),
+    ("Neuro-KMNIST-v0", "kmnist", "K-MNIST"),
+    ("Neuro-Digits-v0", "digits", "scikit-learn's digits"),
+):
+    TASKS.register(
+        _id,
+        "qdbench.tasks.neuroevolution.images:make",
+        summary=f"weights of a convolutional network that classifies {_title} (QD, neuroevolution)",
+        data=None if _source == "digits" else _source,
+        source=_source,
+    )

@@ -19,7 +19,8 @@ pytestmark = pytest.mark.parametrize("id", PARAMETERS)
 
 def solutions(spec: TaskSpec, batch: int = 5, seed: int = 0) -> np.ndarray:
     # One size almost everywhere: without jit, JAX compiles each operation for each shape once.
-    low, high = spec.solution_bounds or (-3, 3)
+    reach = 3 * spec.start.scale or 3
+    low, high = spec.solution_bounds or (-reach, reach)
     return np.random.default_rng(seed).uniform(low, high, (batch, spec.dim)).astype(spec.precision)
 
 
