@@ -11,6 +11,7 @@ import typer
 from benchmarks import bbob_functions as functions_benchmark
 from benchmarks import bbob_runs as runs_benchmark
 from benchmarks import hpob_run as hpob_run_benchmark
+from benchmarks import image_networks as images_benchmark
 from benchmarks import inner_loops as loops_benchmark
 from benchmarks import neuroevolution as policies_benchmark
 from benchmarks import peers as peers_benchmark
@@ -179,6 +180,21 @@ def hpob_run(
 ) -> None:
     """The protocol hpob-lga over all tasks with six optimizers: how long one run of the harness takes."""
     _leave(hpob_run_benchmark.run(archive, out, jobs, repetitions))
+
+
+@app.command("image-networks")
+def image_networks(
+    task: Annotated[str, typer.Option(help="The id of an image task whose data is there.")] = "Neuro-Digits-v0",
+    population: Annotated[int, typer.Option(min=1, help="Networks of a generation.")] = 16,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images of a minibatch.")] = 1024,
+    rounds: Rounds = 3,
+    timeout: Timeout = 600.0,
+    out: Out = _RESULTS,
+    core: Core = None,
+) -> None:
+    """Generations of image networks beside evosax's TorchVisionProblem, if it is installed (torch is not needed)."""
+    _say_what_is_missing(EVOSAX)
+    _leave(images_benchmark.run(out, task, population, batch_size, rounds, _core(core), timeout))
 
 
 def _core(chosen: int | None) -> int | None:

@@ -26,6 +26,8 @@ _MEASUREMENTS = {
     "policies of evosax": "benchmarks.neuroevolution_child:time_evosax",
     "predictions of surrogates": "benchmarks.surrogates_child:time_predictions",
     "loading of surrogates": "benchmarks.surrogates_child:time_loading",
+    "image networks of qdbench": "benchmarks.image_networks_child:time_qdbench",
+    "image networks of evosax": "benchmarks.image_networks_child:time_evosax",
     "machine": "benchmarks.pieces:measure_machine",
 }
 

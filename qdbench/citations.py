@@ -117,6 +117,17 @@ _ENTRIES = (
 }
 """,
     r"""
+@article{flageat2023uncertain,
+  title = {Uncertain Quality-Diversity: Evaluation Methodology and New Methods for Quality-Diversity in Uncertain
+           Domains},
+  author = {Flageat, Manon and Cully, Antoine},
+  journal = {IEEE Transactions on Evolutionary Computation},
+  year = {2023},
+  eprint = {2302.00463},
+  archiveprefix = {arXiv}
+}
+""",
+    r"""
 @inproceedings{fontaine2020cmame,
   title = {Covariance Matrix Adaptation for the Rapid Illumination of Behavior Space},
   author = {Fontaine, Matthew C. and Togelius, Julian and Nikolaidis, Stefanos and Hoover, Amy K.},

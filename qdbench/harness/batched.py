@@ -13,6 +13,7 @@ with a matrix decomposition is never vmapped on a CPU, because XLA's batched one
 from __future__ import annotations
 
 import functools
+import operator
 import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Literal, NamedTuple
@@ -33,11 +34,13 @@ from qdbench.harness.compiled import (
     advance_batches,
     anonymous,
     check_valid,
+    incumbent_score,
     outcome,
     start_trial,
     stops_of,
 )
 from qdbench.harness.hits import solved
+from qdbench.harness.incumbent import IncumbentTester, is_due
 from qdbench.harness.jaxprs import has_decomposition
 from qdbench.protocols import Optimizer, Task
 from qdbench.spec import TaskSpec
@@ -57,11 +60,33 @@ class Trial(NamedTuple):
 
 
 class _History(NamedTuple):
-    """The metrics at every stop, the number of stops that were made, and the final score, of one or of many trials."""
+    """What became of one or of many trials.
+
+    Attributes:
+        metrics: The metrics at every stop.
+        tests: The test score at every stop that is due; None for a task without a test.
+        stops: The number of stops that were made.
+        score: The final score.
+    """
 
     metrics: scoring.Metrics
+    tests: Array | None
     stops: Array
     score: scoring.Score
+
+
+class _Stops(NamedTuple):
+    """Where the trace is read.
+
+    Attributes:
+        iterations: ``(100,)``, rising, then repeating the last.
+        due: ``(100,)``: whether the incumbent is tested there; None for a task without a test.
+        number: How many there are.
+    """
+
+    iterations: Any
+    due: Any
+    number: Any
 
 
 def signature(task: Task, optimizer: Optimizer) -> Hashable:
@@ -106,22 +131,35 @@ def run(
     stacked = _stack(trials, capacity)
     program = _program(stacked, keep_solutions, mode)
     compiled = time.perf_counter()
-    numbers = np.full(trace.POINTS, distinct[-1], np.int32)
-    numbers[: len(distinct)] = distinct
-    history: _History = jax.device_get(program(stacked, numbers, np.int32(len(distinct)), np.int32(count)))
+    history: _History = jax.device_get(program(stacked, _stops(spec, stops, distinct), np.int32(count)))
     ended = time.perf_counter()
     seconds = (compiled - began) / count, (ended - compiled) / count
     outcomes = []
     for index in range(count):
-        metrics, made, score = jax.tree.map(lambda leaf, index=index: leaf[index], history)
+        metrics, tested, made, score = jax.tree.map(lambda leaf, index=index: leaf[index], history)
         final = distinct[int(made) - 1]
         check_valid(optimizer.id, int(score.invalid), final)
         readings = {
             stop: trace.numbers(scoring.Metrics(*(column[place] for column in metrics)), spec.cells)
             for place, stop in enumerate(distinct[: int(made)])
         }
-        outcomes.append(outcome(optimizer, stops, readings, score, *seconds))
+        tester = IncumbentTester(spec, functools.partial(operator.getitem, tested))
+        places = [(point, distinct.index(stop)) for point, stop in enumerate(stops, start=1) if stop is not None]
+        tests = [tester.read(point, metrics.best_objective[place], place) for point, place in places if place < made]
+        outcomes.append(outcome(optimizer, stops, readings, tests, score, *seconds))
     return outcomes
+
+
+def _stops(spec: TaskSpec, stops: Sequence[int | None], distinct: Sequence[int]) -> _Stops:
+    """The stops as the program takes them."""
+    iterations = np.full(trace.POINTS, distinct[-1], np.int32)
+    iterations[: len(distinct)] = distinct
+    due = None
+    if spec.test_episodes is not None:
+        due = np.isin(
+            iterations, [stop for point, stop in enumerate(stops, start=1) if stop is not None and is_due(point)]
+        )
+    return _Stops(iterations, due, np.int32(len(distinct)))
 
 
 def _stack(trials: Sequence[Trial], capacity: int) -> Trial:
@@ -154,23 +192,26 @@ def _compile(structure: Any, shapes: Any, keep_solutions: bool, mode: Mode | Non
     run_all = functools.partial(_all_at_once, keep_solutions=keep_solutions)
     in_turn = functools.partial(_in_turn, run_one)
     number = jax.ShapeDtypeStruct((), "int32")
-    numbers = jax.ShapeDtypeStruct((trace.POINTS,), "int32")
+    spec = stacked.value.task.spec
+    due = None if spec.test_episodes is None else jax.ShapeDtypeStruct((trace.POINTS,), "bool")
     on_cpu = jax.default_backend() == "cpu"
-    arguments = stacked.value, numbers, number, number
+    arguments = stacked.value, _Stops(jax.ShapeDtypeStruct((trace.POINTS,), "int32"), due, number), number
     traced = jax.jit(in_turn if mode == "map" or (mode is None and on_cpu) else run_all).trace(*arguments)
     if on_cpu and mode == "vmap" and has_decomposition(traced.jaxpr):
         traced = jax.jit(in_turn).trace(*arguments)
     return traced.lower().compile()
 
 
-def _one(trial: Trial, stops: Array, count: Array, *, keep_solutions: bool) -> _History:
+def _one(trial: Trial, stops: _Stops, *, keep_solutions: bool) -> _History:
     """One whole trial."""
     begin, carry = _begin(trial, keep_solutions)
 
     def advance(carry: Carry, first: Array, last: Array) -> Carry:
         return lax.fori_loop(first, last, lambda iteration, carry: _step(trial, carry, iteration), carry)
 
-    return _stop_by_stop(trial.task.spec, carry, advance, scoring.measure, begin, stops, count)
+    return _stop_by_stop(
+        trial.task.spec, carry, advance, _Reader(scoring.measure, functools.partial(_test, trial)), begin, stops
+    )
 
 
 def _starts_like_an_iteration(optimizer: Optimizer) -> bool:
@@ -212,7 +253,7 @@ def _step(trial: Trial, carry: Carry, iteration: Array) -> Carry:
     return state, scoring.record(score, [(solutions, evaluation)])
 
 
-def _all_at_once(trials: Trial, stops: Array, count: Array, filled: Array, *, keep_solutions: bool) -> _History:
+def _all_at_once(trials: Trial, stops: _Stops, filled: Array, *, keep_solutions: bool) -> _History:
     """All trials side by side."""
     del filled
     begin = -1 if _starts_like_an_iteration(trials.optimizer) else 0
@@ -225,61 +266,80 @@ def _all_at_once(trials: Trial, stops: Array, count: Array, filled: Array, *, ke
         # The bounds are the same for all, so that the loop is one of vmapped steps and selects nothing within.
         return lax.fori_loop(first, last, step, carry)
 
-    history = _stop_by_stop(trials.task.spec, carry, advance, jax.vmap(scoring.measure), begin, stops, count)
-    metrics = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), history.metrics)
-    return history._replace(metrics=metrics)
+    reader = _Reader(jax.vmap(scoring.measure), functools.partial(jax.vmap(_test), trials))
+    history = _stop_by_stop(trials.task.spec, carry, advance, reader, begin, stops)
+    metrics, tests = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), (history.metrics, history.tests))
+    return history._replace(metrics=metrics, tests=tests)
 
 
-def _in_turn(
-    run_one: Callable[[Trial, Array, Array], _History], trials: Trial, stops: Array, count: Array, filled: Array
-) -> _History:
+def _in_turn(run_one: Callable[[Trial, _Stops], _History], trials: Trial, stops: _Stops, filled: Array) -> _History:
     """One trial after another, as many as there are."""
 
     def pick(index: int | Array) -> Trial:
         return jax.tree.map(lambda leaf: leaf[index], trials)
 
     capacity = trials.keys.evaluation.shape[0]
-    shapes = jax.eval_shape(run_one, pick(0), stops, count)
+    shapes = jax.eval_shape(run_one, pick(0), stops)
     room = jax.tree.map(lambda leaf: jnp.zeros((capacity, *leaf.shape), leaf.dtype), shapes)
 
     def body(index: Array, histories: _History) -> _History:
-        return jax.tree.map(lambda all, one: all.at[index].set(one), histories, run_one(pick(index), stops, count))
+        return jax.tree.map(lambda all, one: all.at[index].set(one), histories, run_one(pick(index), stops))
 
     return lax.fori_loop(0, filled, body, room)
+
+
+class _Reader(NamedTuple):
+    """What is read of the score at a stop: the metrics, and where it is due the test score."""
+
+    measure: Callable[[scoring.Score], scoring.Metrics]
+    test: Callable[[scoring.Score], Array]
+
+    def read(self, score: scoring.Score, due: Array | None) -> tuple[scoring.Metrics, Array | None]:
+        """Both; None in place of the test score where it is never due."""
+        if due is None:
+            return self.measure(score), None
+        shape = jax.eval_shape(self.test, score)
+        tested = lax.cond(due, self.test, lambda _: jnp.zeros(shape.shape, shape.dtype), score)
+        return self.measure(score), tested
+
+
+def _test(trial: Trial, score: scoring.Score) -> Array:
+    """The test score of a trial's incumbent."""
+    return incumbent_score(trial.task, trial.keys, score.incumbent)
 
 
 def _stop_by_stop(
     spec: TaskSpec,
     carry: Carry,
     advance: Callable[[Carry, Array, Array], Carry],
-    measure: Callable[[scoring.Score], scoring.Metrics],
+    reader: _Reader,
     begin: int,
-    stops: Array,
-    count: Array,
+    stops: _Stops,
 ) -> _History:
     """Runs from stop to stop until all trials (of a carry with a leading axis, or the one of a carry without) end."""
-    metrics = measure(carry[1])
-    room = jax.tree.map(lambda leaf: jnp.zeros((trace.POINTS, *leaf.shape), leaf.dtype), metrics)
+    metrics = reader.measure(carry[1])
+    shapes = jax.eval_shape(reader.read, carry[1], None if stops.due is None else stops.due[0])
+    room = jax.tree.map(lambda leaf: jnp.zeros((trace.POINTS, *leaf.shape), leaf.dtype), shapes)
     done = jnp.zeros(metrics.invalid.shape, bool)
     made = jnp.zeros(metrics.invalid.shape, jnp.int32)
 
     def goes_on(place: tuple[Any, ...]) -> Array:
         stop, _, done, _, _ = place
-        return (stop < count) & ~done.all()
+        return (stop < stops.number) & ~done.all()
 
     def body(place: tuple[Any, ...]) -> tuple[Any, ...]:
         stop, carry, done, made, rows = place
-        first = jnp.where(stop == 0, begin, stops[jnp.maximum(stop - 1, 0)])
-        advanced = advance(carry, first, stops[stop])
+        first = jnp.where(stop == 0, begin, stops.iterations[jnp.maximum(stop - 1, 0)])
+        advanced = advance(carry, first, stops.iterations[stop])
         if done.ndim:
             advanced = jax.tree.map(lambda old, new: _where(done, old, new), carry, advanced)
-        metrics = measure(advanced[1])
-        rows = jax.tree.map(lambda column, value: column.at[stop].set(value), rows, metrics)
+        read = reader.read(advanced[1], None if stops.due is None else stops.due[stop])
+        rows = jax.tree.map(lambda column, value: column.at[stop].set(value), rows, read)
         made = jnp.where(done, made, stop + 1)
-        return stop + 1, advanced, done | solved(spec, metrics.best_objective), made, rows
+        return stop + 1, advanced, done | solved(spec, read[0].best_objective), made, rows
 
-    _, carry, _, made, rows = lax.while_loop(goes_on, body, (jnp.int32(0), carry, done, made, room))
-    return _History(rows, made, carry[1])
+    _, carry, _, made, (metrics, tests) = lax.while_loop(goes_on, body, (jnp.int32(0), carry, done, made, room))
+    return _History(metrics, tests, made, carry[1])
 
 
 def _where(done: Array, old: Array, new: Array) -> Array:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -17,11 +18,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float, Key
 
 from qdbench.harness import scoring, trace
 from qdbench.harness.errors import BudgetError, TrialError
 from qdbench.harness.hits import solved
+from qdbench.harness.incumbent import IncumbentTester
 from qdbench.protocols import Batch, Optimizer, Task
 from qdbench.random import derive
 
@@ -82,6 +84,14 @@ class Keys(NamedTuple):
             BatchKeys(keys[index], keys[batches + 2 * index], keys[batches + 2 * index + 1]) for index in range(batches)
         ]
 
+    def of_test(self) -> Key[Array, ""]:
+        """The key of the test stream, which no evaluation has."""
+        return derive(self.evaluation, _TEST, 0)
+
+    def of_correction(self, number: int) -> Key[Array, ""]:
+        """The key with which the elites of a numbered chunk are evaluated again."""
+        return derive(self.evaluation, _CORRECTION, number)
+
     def of_init(self) -> Key[Array, ""]:
         """The optimizer's key for its first state."""
         return derive(self.optimizer, _INIT, 0)
@@ -90,6 +100,8 @@ class Keys(NamedTuple):
 # Numbers from 0 are the iterations'.
 INITIAL = 2**32 - 2
 _INIT = 2**32 - 1
+_TEST = 2**32 - 3
+_CORRECTION = 2**32 - 4
 
 
 def sizes(batches: tuple[Batch, ...]) -> tuple[int, int]:
@@ -109,11 +121,13 @@ def run(
     stops = stops_of(optimizer, budget)
     task = anonymous(task)
     began = time.perf_counter()
-    start, advance = _programs(task, optimizer, keys, keep_solutions)
+    start, advance, test = _programs(task, optimizer, keys, keep_solutions)
     compiled = time.perf_counter()
 
     carry, metrics = start(task, optimizer, keys)
     readings: dict[int, trace.Numbers] = {}
+    tester = IncumbentTester(task.spec, lambda incumbent: test(task, keys, incumbent))
+    tests = []
     iteration = 0
     for point, stop in enumerate(stops, start=1):
         if stop is None:
@@ -124,13 +138,14 @@ def run(
         if iteration not in readings:
             check_valid(optimizer.id, int(metrics.invalid), iteration)
             readings[iteration] = trace.numbers(metrics, task.spec.cells)
+        tests.append(tester.read(point, metrics.best_objective, carry[1].incumbent))
         if progress is not None:
             progress(point / trace.POINTS, metrics)
         if solved(task.spec, np.asarray(metrics.best_objective)):
             break
     jax.block_until_ready(carry)
     ended = time.perf_counter()
-    return outcome(optimizer, stops, readings, carry[1], compiled - began, ended - compiled)
+    return outcome(optimizer, stops, readings, tests, carry[1], compiled - began, ended - compiled)
 
 
 def stops_of(optimizer: Optimizer, budget: int) -> list[int | None]:
@@ -153,6 +168,7 @@ def outcome(
     optimizer: Optimizer,
     stops: Sequence[int | None],
     readings: Mapping[int, trace.Numbers],
+    tests: Sequence[float | None],
     score: scoring.Score,
     compile_seconds: float,
     run_seconds: float,
@@ -163,6 +179,7 @@ def outcome(
         optimizer: What was run.
         stops: The iteration at each point, from :func:`stops_of`.
         readings: The trace's numbers at each of these iterations that was reached.
+        tests: The latest test score at each point that has an iteration and was reached; Nones without a test.
         score: The final score.
         compile_seconds: Seconds of compilation.
         run_seconds: Seconds of running.
@@ -175,12 +192,15 @@ def outcome(
 
     ended = max(readings)
     rows = []
+    waiting = list(tests)
+    test = None if waiting[0] is None else math.nan
     for point, stop in enumerate(stops, start=1):
         if stop is None:
-            rows.append(trace.row(point, 0, 0, 0, trace.NOTHING))
+            rows.append(trace.row(point, 0, 0, 0, trace.NOTHING, test))
         else:
             iteration = min(stop, ended)
-            rows.append(trace.row(point, iteration, *counts(iteration), readings[iteration]))
+            test = waiting.pop(0) if waiting else test
+            rows.append(trace.row(point, iteration, *counts(iteration), readings[iteration], test))
     return Outcome(rows, score, ended, *counts(ended), compile_seconds, run_seconds)
 
 
@@ -240,7 +260,13 @@ def _advance(
     return carry, scoring.measure(carry[1])
 
 
-def _programs(task: Task, optimizer: Optimizer, keys: Keys, keep_solutions: bool) -> tuple[Any, Any]:
+def incumbent_score(task: Task, keys: Keys, incumbent: Float[Array, " dim"] | None) -> Float[Array, ""]:
+    """The incumbent's test score, of a task with a test."""
+    assert incumbent is not None
+    return task.test(keys.of_test(), incumbent[None])[0]
+
+
+def _programs(task: Task, optimizer: Optimizer, keys: Keys, keep_solutions: bool) -> tuple[Any, Any, Any]:
     leaves, structure = jax.tree.flatten((task, optimizer, keys))
     shapes = tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves)
     return _compile(structure, shapes, keep_solutions, Hidden((task, optimizer, keys)))
@@ -260,13 +286,16 @@ class Hidden:
 
 
 @functools.lru_cache(maxsize=64)
-def _compile(structure: Any, shapes: Any, keep_solutions: bool, arguments: Hidden) -> tuple[Any, Any]:
+def _compile(structure: Any, shapes: Any, keep_solutions: bool, arguments: Hidden) -> tuple[Any, Any, Any]:
     del structure, shapes
+    task, _, keys = arguments.value
     start = jax.jit(functools.partial(start_trial, keep_solutions=keep_solutions))
     advance = jax.jit(_advance, donate_argnums=3)
     carry, _ = jax.eval_shape(start, *arguments.value)
     number = jax.ShapeDtypeStruct((), "int32")
+    best = carry[1].incumbent
     return (
         start.lower(*arguments.value).compile(),
         advance.lower(*arguments.value, carry, number, number).compile(),
+        None if best is None else jax.jit(incumbent_score).lower(task, keys, best).compile(),
     )

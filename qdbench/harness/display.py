@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from qdbench.harness.experiment import Executor, Job, run_all
+from qdbench.harness.result import TEST_COLUMN
 
 
 def counting(things: str, console: Console) -> Progress:
@@ -38,6 +39,8 @@ def run_with_progress(jobs: Sequence[Job], directory: Path, executor: Executor, 
             if finished.status == "finished":
                 if "precision" in finished.metrics:
                     note += f": precision {finished.metrics['precision']:.2e}"
+                elif TEST_COLUMN in finished.metrics:
+                    note += f": test score {finished.metrics[TEST_COLUMN]:.4g}"
                 else:
                     note += f": QD-score {finished.metrics['qd_score']:.2f}"
             elif finished.status == "stored":

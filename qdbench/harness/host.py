@@ -14,9 +14,10 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from qdbench.harness import scoring, trace
-from qdbench.harness.compiled import INITIAL, Keys, Outcome, Progress, check_size, sizes
+from qdbench.harness.compiled import INITIAL, Keys, Outcome, Progress, check_size, incumbent_score, sizes
 from qdbench.harness.errors import BudgetError, TrialError
 from qdbench.harness.hits import solved
+from qdbench.harness.incumbent import IncumbentTester
 from qdbench.protocols import Batch, Evaluation, HostOptimizer, HostTask, Optimizer, Task, check_solutions
 from qdbench.spec import TaskSpec
 
@@ -62,6 +63,7 @@ def run(
     evaluate = evaluator(task)
     evaluation_key = jax.jit(keys.of_evaluation)
     score = scoring.start(spec, keep_solutions)
+    tester = IncumbentTester(spec, _tester(task, keys))
     iterations, evaluations, gradient_evaluations = 0, 0, 0
     rows: list[trace.Row] = []
     pending = list(enumerate(trace.marks(budget), start=1))
@@ -73,7 +75,9 @@ def run(
         metrics = scoring.measure(score)
         values = trace.numbers(metrics, spec.cells)
         while pending and pending[0][1] < until:
-            rows.append(trace.row(pending.pop(0)[0], iterations, evaluations, gradient_evaluations, values))
+            point, _ = pending.pop(0)
+            test = tester.read(point, metrics.best_objective, score.incumbent)
+            rows.append(trace.row(point, iterations, evaluations, gradient_evaluations, values, test))
         if progress is not None:
             progress(rows[-1][0], metrics)
         return True
@@ -159,6 +163,20 @@ def evaluator(task: Task | HostTask) -> Callable[[Key[Array, ""], np.ndarray, bo
         return Evaluation(*(None if part is None else np.array(part)[: len(solutions)] for part in evaluation))
 
     return evaluate
+
+
+def _tester(task: Task | HostTask, keys: Keys) -> Callable[[Array], Any]:
+    if isinstance(task, Task):
+        program = jax.jit(incumbent_score)
+        return lambda incumbent: program(task, keys, incumbent)
+
+    def test(incumbent: Array) -> Any:
+        found = getattr(task, "test", None)
+        if found is None:
+            raise TrialError(f"task {task.spec.id} has test_episodes in its spec, but no test(key, solutions)")
+        return np.asarray(found(keys.of_test(), np.asarray(incumbent)[None]))[0]
+
+    return test
 
 
 def checked(spec: TaskSpec, evaluation: Evaluation, solutions: np.ndarray) -> Evaluation:

@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 import baselines
@@ -134,7 +135,8 @@ def results_of(jobs: Sequence[Job]) -> list[TrialResult]:
             if batched.carried_bytes(*trials[0], keep) <= batched.SMALL_BYTES:
                 outcomes = batched.run(trials, budget, keep, BATCH)
                 return [
-                    trial.result_of(item, outcome, "batched") for item, outcome in zip(prepared, outcomes, strict=True)
+                    trial.result_of(item, outcome, "batched", keep)
+                    for item, outcome in zip(prepared, outcomes, strict=True)
                 ]
     if len(jobs) > 1:
         return [result for job in jobs for result in results_of([job])]
@@ -240,4 +242,7 @@ def _is_small(kind: _Kind) -> bool:
         return False
     spec = made.task.spec
     archive: Any = spec.cells * (spec.dim + spec.num_measures + 1) * np.dtype(spec.precision).itemsize
-    return made.optimizer is not None and isinstance(made.task, Task) and archive <= batched.SMALL_BYTES
+    if made.optimizer is None or not isinstance(made.task, Task) or archive > batched.SMALL_BYTES:
+        return False
+    # Every trial of a call has a copy of its task: nothing for a data set.
+    return sum(leaf.nbytes for leaf in jax.tree.leaves(made.task)) <= batched.SMALL_BYTES

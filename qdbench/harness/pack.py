@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from qdbench.harness.result import TARGET_COLUMNS, TRACE_COLUMNS, TrialRecord, TrialResult, canonical
+from qdbench.harness.result import TARGET_COLUMNS, TrialRecord, TrialResult, canonical, trace_columns
 from qdbench.harness.store import StoreError, path_of, write_atomically
 from qdbench.harness.targets import TARGETS
 
@@ -34,15 +34,17 @@ def _column_type(name: str) -> pa.DataType:
     return pa.list_(pa.int64() if name in _COUNTS else pa.float64())
 
 
-_SCHEMA = pa.schema(
-    [
-        pa.field("record", pa.string(), nullable=False),
-        *(pa.field(f"trace/{name}", _column_type(name), nullable=False) for name in TRACE_COLUMNS),
-        pa.field("targets/evaluations", pa.list_(pa.int64())),
-        pa.field("targets/precision", pa.list_(pa.float64())),
-    ],
-    metadata={b"qdbench": _FORMAT},
-)
+def _schema(traced: Sequence[str]) -> pa.Schema:
+    """The columns of a pack whose traces have the given ones."""
+    return pa.schema(
+        [
+            pa.field("record", pa.string(), nullable=False),
+            *(pa.field(f"trace/{name}", _column_type(name), nullable=False) for name in traced),
+            pa.field("targets/evaluations", pa.list_(pa.int64())),
+            pa.field("targets/precision", pa.list_(pa.float64())),
+        ],
+        metadata={b"qdbench": _FORMAT},
+    )
 
 
 def save(directory: Path, results: Iterable[TrialResult]) -> list[Path]:
@@ -62,14 +64,16 @@ def save(directory: Path, results: Iterable[TrialResult]) -> list[Path]:
 
 def to_bytes(results: Sequence[TrialResult]) -> bytes:
     """A pack as bytes, the same for the same results."""
+    traced = trace_columns(results[0].trace)
+    schema = _schema(traced)
     columns: list[pa.Array] = [pa.array([canonical(result.record) for result in results], pa.string())]
-    for name in TRACE_COLUMNS:
+    for name in traced:
         columns.append(pa.array([result.trace[name].to_numpy() for result in results], _column_type(name)))
     for name in ("evaluations", "precision"):
         values = [None if result.targets is None else result.targets[name].to_numpy() for result in results]
-        columns.append(pa.array(values, _SCHEMA.field(f"targets/{name}").type, from_pandas=False))
+        columns.append(pa.array(values, schema.field(f"targets/{name}").type, from_pandas=False))
     buffer = io.BytesIO()
-    table = pa.Table.from_arrays(columns, schema=_SCHEMA)
+    table = pa.Table.from_arrays(columns, schema=schema)
     pq.write_table(table, buffer, compression="zstd", compression_level=9, write_statistics=False, store_schema=False)
     return buffer.getvalue()
 
@@ -96,8 +100,9 @@ def _table(path: Path) -> pa.Table:
         found = file.schema_arrow
         if (found.metadata or {}).get(b"qdbench") not in (None, _FORMAT):
             raise ValueError("it is of another version")
-        wanted = {field.name: _plain(field.type) for field in _SCHEMA}
-        if {field.name: _plain(field.type) for field in found} != wanted or len(found) != len(_SCHEMA):
+        schema = _schema(_traced(found))
+        wanted = {field.name: _plain(field.type) for field in schema}
+        if {field.name: _plain(field.type) for field in found} != wanted or len(found) != len(schema):
             raise ValueError(f"it has the columns {', '.join(found.names) or 'none'}, not those of a pack")
         metadata = file.metadata
         size = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
@@ -108,13 +113,17 @@ def _table(path: Path) -> pa.Table:
     return table
 
 
+def _traced(schema: pa.Schema) -> tuple[str, ...]:
+    return trace_columns({name.removeprefix("trace/") for name in schema.names})
+
+
 def _plain(kind: pa.DataType) -> str:
     return f"list<{kind.value_type}>" if pa.types.is_list(kind) else str(kind)
 
 
 def _results(table: pa.Table) -> Iterator[TrialResult]:
     texts = table["record"].to_pylist()
-    traces = _frames(table, {name: f"trace/{name}" for name in TRACE_COLUMNS})
+    traces = _frames(table, {name: f"trace/{name}" for name in _traced(table.schema)})
     hits = _frames(table, {name: f"targets/{name}" for name in TARGET_COLUMNS[1:]}, TARGETS)
     for index, text in enumerate(texts):
         trace = traces[index]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Collection
 from typing import Any, Literal
 
 import numpy as np
@@ -23,9 +24,17 @@ TRACE_COLUMNS = (
     "best_objective",
 )
 
+TEST_COLUMN = "test_score"
+"""A further column of the trace of a task that has a test."""
+
 TARGET_COLUMNS = ("target", "evaluations", "precision")
 
 FORMAT = 1
+
+
+def trace_columns(names: Collection[str]) -> tuple[str, ...]:
+    """The columns of a stored trace: :data:`TRACE_COLUMNS`, and :data:`TEST_COLUMN` if it is among the names."""
+    return (*TRACE_COLUMNS, TEST_COLUMN) if TEST_COLUMN in names else TRACE_COLUMNS
 
 
 def canonical(model: BaseModel) -> str:
@@ -70,7 +79,8 @@ class TrialRecord(BaseModel):
         error: The error of a failed trial, else an empty string.
         metrics: Final metrics: qd_score, coverage, best_objective, evaluations, gradient_evaluations,
             iterations, compile_seconds, run_seconds; for a task that ranks by precision also precision and
-            targets_reached.
+            targets_reached; for one with a test test_score, and if it is stochastic and has measures
+            corrected_qd_score and corrected_coverage.
         provenance: Package versions, platform, device, precision, driver, and when it was recorded.
     """
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from qdbench import archive
+from qdbench.harness import incumbent
 from qdbench.harness.hits import Hits, count, none_yet
 from qdbench.numerics import row_sum
 from qdbench.protocols import Evaluation
@@ -17,12 +18,21 @@ from qdbench.spec import TaskSpec
 
 
 class Score(eqx.Module):
-    """The scoring archive, the best objective, how many rows were not finite, and when targets were met (or None)."""
+    """What a trial is judged by.
+
+    Attributes:
+        archive: The scoring archive.
+        best_objective: The best objective.
+        invalid: How many rows were not finite.
+        hits: When targets were met; None for a task that does not rank by precision.
+        incumbent: The solution with the best objective; None for a task without a test.
+    """
 
     archive: archive.Archive
     best_objective: Float[Array, ""]
     invalid: Int[Array, ""]
     hits: Hits | None
+    incumbent: Float[Array, " dim"] | None
 
 
 class Metrics(NamedTuple):
@@ -37,11 +47,20 @@ class Metrics(NamedTuple):
 def start(spec: TaskSpec, keep_solutions: bool) -> Score:
     """The score before anything was evaluated."""
     return Score(
-        archive.empty(spec, keep_solutions),
+        archive.empty(spec, keep_solutions or is_corrected(spec)),
         jnp.full((), -jnp.inf, spec.precision),
         jnp.zeros((), jnp.int32),
         none_yet(spec),
+        incumbent.none_yet(spec),
     )
+
+
+def is_corrected(spec: TaskSpec) -> bool:
+    """Whether the score of a task is corrected in the end, for which a trial keeps the elites' solutions.
+
+    So it is if the task is stochastic and has measures and a test; see :mod:`qdbench.harness.corrected`.
+    """
+    return not spec.deterministic and spec.num_measures > 0 and spec.test_episodes is not None
 
 
 def record(score: Score, batches: Sequence[tuple[Float[Array, "_ dim"], Evaluation]]) -> Score:
@@ -59,11 +78,16 @@ def record(score: Score, batches: Sequence[tuple[Float[Array, "_ dim"], Evaluati
     zeros = jnp.concatenate([row_sum(rows * 0) for rows, _ in batches])
     finite = jnp.isfinite(objective) & jnp.isfinite(measures).all(axis=1) & (zeros == 0)
     counted = jnp.where(finite, objective, -jnp.inf)
+    best = score.incumbent
+    if best is not None:
+        rows = jnp.concatenate([rows for rows, _ in batches])
+        best = incumbent.better(best, score.best_objective, rows, counted)
     return Score(
         updated,
         jnp.maximum(score.best_objective, counted.max()),
         score.invalid + (~finite).sum(dtype=jnp.int32),
         None if score.hits is None else count(score.hits, counted),
+        best,
     )
 
 

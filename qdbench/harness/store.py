@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from safetensors.numpy import save
 
 from qdbench.harness import targets, tensors
-from qdbench.harness.result import TRACE_COLUMNS, FinalArchive, TrialConfig, TrialRecord, TrialResult, canonical
+from qdbench.harness.result import FinalArchive, TrialConfig, TrialRecord, TrialResult, canonical, trace_columns
 
 SUFFIX = ".safetensors"
 FAILED_SUFFIX = ".failed.json"
@@ -55,7 +55,7 @@ def save_result(directory: Path, result: TrialResult) -> Path:
     Raises:
         StoreError: If the folder cannot be written or the disk is full; nothing half-written stays.
     """
-    arrays = {f"trace/{name}": result.trace[name].to_numpy(np.float64) for name in TRACE_COLUMNS}
+    arrays = {f"trace/{name}": result.trace[name].to_numpy(np.float64) for name in trace_columns(result.trace)}
     archive = result.archive
     if archive is not None:
         arrays["archive/cells"] = archive.cells
@@ -92,8 +92,9 @@ def load(path: Path) -> TrialResult:
     """
     with _open(path) as file:
         record = _record_of(path, file)
-        trace = pd.DataFrame({name: file.get_tensor(f"trace/{name}") for name in TRACE_COLUMNS})
         names = set(file.keys())
+        columns = trace_columns({name.removeprefix("trace/") for name in names})
+        trace = pd.DataFrame({name: file.get_tensor(f"trace/{name}") for name in columns})
         archive = None
         if "archive/cells" in names:
             archive = FinalArchive(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from qdbench.harness.result import TRACE_COLUMNS
+from qdbench.harness.result import TEST_COLUMN, TRACE_COLUMNS
 
 POINTS = 100
 
@@ -17,7 +17,8 @@ NOTHING = (0.0, 0.0, float("nan"))
 Numbers = tuple[float, float, float]
 """QD-score, coverage and best objective."""
 
-Row = tuple[float, int, int, int, float, float, float]
+Row = tuple[int | float, ...]
+"""The values of :data:`qdbench.harness.result.TRACE_COLUMNS`, and the test score of a task that has a test."""
 
 
 def marks(budget: int) -> list[int]:
@@ -36,7 +37,9 @@ def numbers(metrics: Any, cells: int) -> Numbers:
     return shortest(metrics.qd_score), 100 * int(metrics.size) / cells, best if np.isfinite(best) else float("nan")
 
 
-def row(point: int, iteration: int, evaluations: int, gradient_evaluations: int, values: Numbers) -> Row:
+def row(
+    point: int, iteration: int, evaluations: int, gradient_evaluations: int, values: Numbers, test: float | None
+) -> Row:
     """One row, after the last whole iteration within the point's share of the budget.
 
     Args:
@@ -45,13 +48,16 @@ def row(point: int, iteration: int, evaluations: int, gradient_evaluations: int,
         evaluations: Evaluations so far.
         gradient_evaluations: How many of them were with gradients.
         values: What :func:`numbers` returns.
+        test: The latest test score; None for a task without a test.
     """
-    return (point / POINTS, iteration, evaluations, gradient_evaluations, *values)
+    tested = () if test is None else (test,)
+    return (point / POINTS, iteration, evaluations, gradient_evaluations, *values, *tested)
 
 
 def frame(rows: list[Row]) -> pd.DataFrame:
     """The rows as a labelled table."""
-    return pd.DataFrame(rows, columns=list(TRACE_COLUMNS))
+    columns = (*TRACE_COLUMNS, TEST_COLUMN)[: len(rows[0])]
+    return pd.DataFrame(rows, columns=list(columns))
 
 
 def shortest(number: Any) -> float:

@@ -17,13 +17,13 @@ import numpy as np
 import baselines
 from qdbench.api import make
 from qdbench.arguments import takes_seed
-from qdbench.harness import compiled, host, scoring, targets, trace
+from qdbench.harness import compiled, corrected, host, scoring, targets, trace
 from qdbench.harness.compiled import Keys, Outcome, Progress
 from qdbench.harness.design import beginning_with_design
 from qdbench.harness.fingerprint import fingerprint
 from qdbench.harness.plugins import foreign_code, is_pure, load_optimizer
 from qdbench.harness.provenance import provenance
-from qdbench.harness.result import FinalArchive, TrialConfig, TrialRecord, TrialResult
+from qdbench.harness.result import TEST_COLUMN, FinalArchive, TrialConfig, TrialRecord, TrialResult
 from qdbench.leaves import named_leaves
 from qdbench.protocols import HostOptimizer, HostTask, Optimizer, Task, precision_of
 from qdbench.random import key_from_names
@@ -158,26 +158,26 @@ def run_prepared(
     with precision_of(task.spec):
         if driver != "host" and isinstance(task, Task) and isinstance(made, Optimizer):
             outcome = compiled.run(task, made, keys, config.budget, keep_solutions, progress)
-            return result_of(prepared, outcome, "compiled")
+            return result_of(prepared, outcome, "compiled", keep_solutions)
         if driver == "compiled":
             raise TypeError(
                 f"{task.spec.id} with {config.optimizer} cannot be compiled: one of them is not a pure JAX module"
             )
         outcome = host.run(task, made, config.optimizer, keys, config.budget, keep_solutions, progress)
-        return result_of(prepared, outcome, "host")
+        return result_of(prepared, outcome, "host", keep_solutions)
 
 
-def result_of(prepared: Prepared, outcome: Outcome, driver: str) -> TrialResult:
-    """The result of a trial that ran."""
+def result_of(prepared: Prepared, outcome: Outcome, driver: str, keep_solutions: bool) -> TrialResult:
+    """The result of a trial that ran, in the precision of its task."""
     record = TrialRecord(
         config=prepared.config,
         status="finished",
-        metrics=_metrics(outcome),
+        metrics=_metrics(outcome) | _corrected(prepared, outcome.score),
         provenance=provenance(prepared.task.spec.precision, driver),
     )
     hits = outcome.score.hits
     reached = None if hits is None else targets.table(np.asarray(hits.evaluations), np.asarray(hits.precision))
-    return TrialResult(record, trace.frame(outcome.rows), _final_archive(outcome.score), reached)
+    return TrialResult(record, trace.frame(outcome.rows), _final_archive(outcome.score, keep_solutions), reached)
 
 
 def describe(
@@ -299,7 +299,14 @@ def _metrics(outcome: Outcome) -> dict[str, int | float]:
         "compile_seconds": round(outcome.compile_seconds, 4),
         "run_seconds": round(outcome.run_seconds, 4),
         **_precision(outcome.score),
+        **({} if outcome.score.incumbent is None else {TEST_COLUMN: outcome.rows[-1][-1]}),
     }
+
+
+def _corrected(prepared: Prepared, score: scoring.Score) -> dict[str, float]:
+    if not scoring.is_corrected(prepared.task.spec):
+        return {}
+    return corrected.correct(prepared.task, score.archive, prepared.keys)
 
 
 def _precision(score: scoring.Score) -> dict[str, int | float]:
@@ -312,14 +319,13 @@ def _precision(score: scoring.Score) -> dict[str, int | float]:
     }
 
 
-def _final_archive(score: scoring.Score) -> FinalArchive:
+def _final_archive(score: scoring.Score, keep_solutions: bool) -> FinalArchive:
     archive = score.archive
     cells = np.flatnonzero(np.isfinite(np.asarray(archive.objective))).astype(np.int32)
-    kept = archive.solutions.shape[0] > 0
     return FinalArchive(
         cells=cells,
         objective=np.asarray(archive.objective)[cells],
         measures=np.asarray(archive.measures)[cells],
-        solutions=np.asarray(archive.solutions)[cells] if kept else None,
+        solutions=np.asarray(archive.solutions)[cells] if keep_solutions else None,
         shape=archive.spec.archive_shape,
     )

@@ -28,6 +28,7 @@ METRIC_NAMES = {
     "best_objective": "Best objective",
     "precision": "Precision f - f_opt",
     "regret": "Regret",
+    "test_score": "Test score",
 }
 METRICS = ("qd_score", "coverage", "best_objective")
 LOWER_IS_BETTER = frozenset({"precision", "regret"})

@@ -16,13 +16,11 @@ from qdbench.protocols import Evaluation, Task
 from qdbench.random import key_from_names, uniform
 from qdbench.spec import Measure, Start, TaskSpec
 from qdbench.tasks.neuroevolution import image_data, image_network
+from qdbench.tasks.neuroevolution.image_budgets import image_budget
 from qdbench.tasks.neuroevolution.image_network import ImageNetwork
 
 UNIFORM_GUESS = -math.log(image_network.CLASSES)
 """The objective of a network to which all classes are equally probable, which all weights 0 make it."""
-
-PAPER_EVALUATIONS = 128 * 4000
-"""A population of 128 over 4000 generations."""
 
 _CELLS = 32
 # The largest initial step size of the paper's grid.
@@ -109,7 +107,8 @@ def draw(key: Key[Array, ""], count: int, size: int) -> Int[Array, " size"]:
 def make(
     id: str,
     source: Literal["mnist", "fashion_mnist", "kmnist", "digits"],
-    batch_size: int = 1024,
+    budget: str = "paper",
+    batch_size: int | None = None,
     noise: str = "resampled",
     start: str = "normal",
     measures: bool = True,
@@ -119,6 +118,7 @@ def make(
     Args:
         id: The registered id.
         source: The data set.
+        budget: ``"paper"``, ``"small"`` or ``"smoke"``: the standard budget, and the default of the next.
         batch_size: Images of a minibatch, at most as many as there are for training.
         noise: ``"resampled"`` (a minibatch for each evaluation) or ``"fixed"`` (one for good).
         start: ``"normal"`` (N(0, 0.05^2 I)) or ``"zero"`` (all solutions at 0).
@@ -134,11 +134,18 @@ def make(
         raise ValueError(f"{id}: start must be 'normal' or 'zero', but it is {start!r}")
     data = image_data.digits() if source == "digits" else image_data.from_folder(datasets.dataset(source))
     train, test = data.labels.shape[0], data.test_labels.shape[0]
-    batch_size = check_integer(id, "batch_size", batch_size, 1, train)
+    standard = image_budget(id, budget)
+    batch_size = check_integer(id, "batch_size", standard.batch_size if batch_size is None else batch_size, 1, train)
     name, citation = _SOURCES[source]
     spec = TaskSpec(
         id=id,
-        arguments={"batch_size": batch_size, "noise": noise, "start": start, "measures": measures},
+        arguments={
+            "budget": budget,
+            "batch_size": batch_size,
+            "noise": noise,
+            "start": start,
+            "measures": measures,
+        },
         family="neuroevolution-images",
         summary=f"{name}: 11,274 weights of a convolutional network, {noise} minibatches of {batch_size}",
         dim=image_network.NUM_WEIGHTS,
@@ -151,7 +158,7 @@ def make(
         archive_shape=(_CELLS, _CELLS) if measures else (),
         objective_range=(UNIFORM_GUESS, 0.0),
         qd_score_offset=UNIFORM_GUESS,
-        budget=PAPER_EVALUATIONS,
+        budget=standard.evaluations,
         metric="test_score",
         test_episodes=test,
         deterministic=noise == "fixed",

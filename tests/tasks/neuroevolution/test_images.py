@@ -10,7 +10,7 @@ from jax import lax
 
 import qdbench
 from qdbench.datasets import DataError
-from qdbench.tasks.neuroevolution import image_network, images
+from qdbench.tasks.neuroevolution import image_budgets, image_network, images
 from tests.reference import image_network as reference
 
 TRAIN, TEST = 1437, 360
@@ -183,6 +183,7 @@ def test_float32_whatever_the_global_setting(task: images.ImageClassification) -
     [
         ({"batch_size": 0}, "batch_size must be an integer from 1 to 1437, but it is 0"),
         ({"batch_size": 1438}, "batch_size must be an integer from 1 to 1437, but it is 1438"),
+        ({"budget": "large"}, "budget must be one of paper, small, smoke, but it is 'large'"),
         ({"noise": "none"}, "noise must be 'resampled' or 'fixed', but it is 'none'"),
         ({"start": "one"}, "start must be 'normal' or 'zero', but it is 'one'"),
     ],
@@ -190,6 +191,19 @@ def test_float32_whatever_the_global_setting(task: images.ImageClassification) -
 def test_wrong_arguments(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=f"Neuro-Digits-v0: {message}"):
         qdbench.make("Neuro-Digits-v0", **arguments)
+
+
+def test_named_budgets() -> None:
+    made = {name: qdbench.make("Neuro-Digits-v0", budget=name) for name in ("paper", "small", "smoke")}
+    assert {name: (task.spec.budget, task.batch_size) for name, task in made.items()} == {
+        "paper": (128 * 4000, 1024),
+        "small": (64 * 60, 256),
+        "smoke": (4 * 5, 32),
+    }
+    assert qdbench.make("Neuro-Digits-v0").spec == made["paper"].spec
+    own = qdbench.make("Neuro-Digits-v0", budget="small", batch_size=7)
+    assert (own.spec.budget, own.batch_size) == (3840, 7)
+    assert image_budgets.IMAGE_BUDGETS["paper"].images == 128 * 4000 * 1024
 
 
 def test_without_measures() -> None:
