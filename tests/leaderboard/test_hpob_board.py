@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 
 from qdbench.harness.result import TrialConfig, TrialRecord, TrialResult
 from qdbench.leaderboard import build
-from qdbench.leaderboard.hpob import curves, data, figures, published
+from qdbench.leaderboard.hpob import curves, data, published
 from qdbench.leaderboard.hpob.board import HpoBoard, assemble, overall_table
 from qdbench.leaderboard.hpob.data import Setting
 from qdbench.spec import Measure, Start, TaskSpec
@@ -143,13 +141,6 @@ def test_the_best_is_first_and_the_words_name_it(board: HpoBoard) -> None:
     assert "Place" in [column.title for column in board.brief.columns]
 
 
-def test_friedman_is_scipys(board: HpoBoard) -> None:
-    """Every optimizer's rank is the same on all tasks: chi² = N (k - 1) for k methods and N tasks."""
-    statistic = stats.friedmanchisquare(*np.tile([[1.0], [2.0], [3.0]], (1, 4))).statistic
-    assert statistic == pytest.approx(8)
-    assert "chi² = 8.0 with 2 degrees of freedom" in board.sections[0].words[-1]
-
-
 def test_pages_load_nothing_and_are_the_same_each_time(board: HpoBoard) -> None:
     files = build._render(board)
     page = Page(files["index.html"].decode())
@@ -227,15 +218,3 @@ def test_the_view_without_degenerate_tasks() -> None:
             results.append(make_result(spec, optimizer, 0, quality, 5, 105))
     titles = [section.title for section in assemble(in_memory(results)).sections]
     assert titles[1] == f"{titles[0]}, without the degenerate tasks"
-
-
-@given(st.lists(st.floats(1, 9), min_size=2, max_size=9), st.floats(0.1, 5))
-def test_cliques_join_what_does_not_differ(values: list[float], critical: float) -> None:
-    ordered = np.sort(values)
-    found = figures.cliques(ordered, critical)
-    joined = {(i, j) for first, last in found for i in range(first, last + 1) for j in range(i + 1, last + 1)}
-    pairs = {(i, j) for i in range(len(ordered)) for j in range(i + 1, len(ordered))}
-    # As the diagram reads them: from each rank up to itself plus the difference.
-    assert joined == {(i, j) for i, j in pairs if ordered[j] <= ordered[i] + critical}
-    for one in found:
-        assert not any(other != one and other[0] <= one[0] and one[1] <= other[1] for other in found)

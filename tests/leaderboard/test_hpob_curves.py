@@ -102,12 +102,6 @@ def test_ranks_need_the_same_series() -> None:
         curves.ranks(SMALL.drop(("b", "2", "y", "test0")), (0,))
 
 
-def test_the_critical_difference_is_that_of_demsars_example() -> None:
-    # Four classifiers on 14 data sets: 2.569 sqrt(4 * 5 / (6 * 14)) = 1.25.
-    assert curves.critical_difference(4, 14) == pytest.approx(1.25, abs=0.005)
-    assert curves.critical_difference(4, 14, alpha=0.1) == pytest.approx(1.12, abs=0.005)
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from qdbench.harness.result import TrialConfig, TrialRecord
+from qdbench.leaderboard import robust
 from qdbench.leaderboard.aggregate import Results, mean_interval
 from qdbench.leaderboard.bbob import style
 from qdbench.leaderboard.bbob.cells import best_cell, place_text, rank_cell
@@ -19,6 +19,7 @@ from qdbench.leaderboard.bbob.style import Mark
 from qdbench.leaderboard.hpob import curves, data, figures, published
 from qdbench.leaderboard.hpob.data import FAMILIES, Experiment, Setting
 from qdbench.leaderboard.plot import Plot
+from qdbench.leaderboard.suitewide_figures import differences_plot
 from qdbench.leaderboard.tables import Cell, Column, Table, number, records_table, scientific
 from qdbench.wording import count
 
@@ -30,7 +31,7 @@ SCORE_NOTE = (
     "The regret is 1 minus the best normalised accuracy so far. It is averaged over repetitions and then over tasks (a "
     "space on a data set); in brackets is its 95 % confidence interval over the tasks. Ranks are those of the regrets, "
     "rounded to 8 decimals, within each repetition of each task: 1 is best, and equal regrets share the mean of their "
-    "ranks. Reads are after the last whole batch within so many evaluations. The place is by the mean rank at the end."
+    "ranks. Readings follow the last whole batch within so many evaluations. The place is by the mean rank at the end."
 )
 DESIGN_NOTE = (
     "Every search begins with the task's five initial configurations, which are scored by the accuracies of their real "
@@ -219,17 +220,17 @@ def _difference(ranked: pd.DataFrame, reading: int) -> str:
     tasks, methods = by_task.shape
     if methods < 3 or tasks < 2:
         return "Differences of ranks are tested for three or more optimizers on two or more tasks."
-    statistic, p = stats.friedmanchisquare(*by_task.to_numpy().T)
-    critical = curves.critical_difference(methods, tasks)
+    found = robust.friedman(by_task.rank(axis=1).to_numpy())
+    critical = robust.critical_difference(methods, tasks)
     means = by_task.mean().sort_values()
     tied = [str(name) for name in means.index[1:] if means[name] - means.iloc[0] <= critical]
     beside = f"not significantly different from the best, {means.index[0]}, are {', '.join(tied)}"
     alone = f"every other optimizer is significantly worse than the best, {means.index[0]}"
     return (
-        f"After {reading} evaluations, Friedman's test over {tasks} tasks (ranks averaged over repetitions) gives "
-        f"chi² = {statistic:.1f} with {methods - 1} degrees of freedom, p = {scientific(float(p))}. Two mean ranks "
-        f"differ significantly (Nemenyi, 5 %) if they are more than {number(critical)} apart: "
-        f"{beside if tied else alone}."
+        f"After {reading} evaluations, Friedman's test over {tasks} tasks (ranks averaged over repetitions, and ranked "
+        f"again) gives F = {number(found.statistic)} with {found.df:g} and {found.df_residual:g} degrees of freedom, "
+        f"p = {scientific(found.p)}. Two mean ranks differ significantly (Nemenyi, 5 %) if they are more than "
+        f"{number(critical)} apart: {beside if tied else alone}."
     )
 
 
@@ -244,24 +245,13 @@ def _plots(
             f"{name}-curves",
             figures.curves_figure(table, order, look, setting),
             f"Mean regret and mean rank over evaluations. Mean regret at the end: {', '.join(ends)}",
-            "Mean regret (with 1.96 standard errors over the tasks) and mean rank over evaluations, all spaces pooled.",
+            "Mean regret and mean rank over evaluations, all spaces pooled.",
         )
     ]
     if ranked is not None and len(order) > 2:
         by_task = ranked[last].groupby(level=["method", *curves.TASK]).mean().unstack("method")
-        critical = curves.critical_difference(by_task.shape[1], by_task.shape[0])
-        means = by_task.mean()
-        listed = ", ".join(f"{method} {number(float(means[method]))}" for method in means.sort_values().index)
-        plots.append(
-            Plot(
-                f"{name}-ranks",
-                figures.critical_difference_figure(means, critical, look),
-                f"Critical-difference diagram after {last} evaluations: mean ranks {listed}; the critical difference "
-                f"is {number(critical)}",
-                f"Mean ranks after {last} evaluations; 1 is best. A bar joins optimizers whose mean ranks do not "
-                "differ significantly (Nemenyi's test at 5 %).",
-            )
-        )
+        means = {str(method): float(mean) for method, mean in by_task.mean().items()}
+        plots.append(differences_plot(means, len(by_task), f"{name}-"))
     return tuple(plots)
 
 

@@ -4,20 +4,18 @@ A table of curves has one row a series, indexed by :data:`INDEX`, and one column
 the initial design: column i holds the best after i of them, column 0 the best of the design. Values are in [0, 1], and
 the regret is 1 minus the value.
 
-Source: pineda2021hpob; the critical difference demsar2006statistical.
+Source: pineda2021hpob.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from qdbench.datasets import DataError
 from qdbench.leaderboard.bbob.ranks import ranks as ranks_of
@@ -99,17 +97,6 @@ def ranks(curves: pd.DataFrame, evaluations: Iterable[int]) -> pd.DataFrame:
 def mean_rank(curves: pd.DataFrame, evaluations: Iterable[int], by: Iterable[str] = ()) -> pd.DataFrame:
     """The mean over all series of :func:`ranks`; see :func:`mean_regret`."""
     return ranks(curves, evaluations).groupby(level=["method", *by]).mean()
-
-
-def critical_difference(methods: int, tasks: int, alpha: float = 0.05) -> float:
-    r"""How much two mean ranks over tasks have to differ (Nemenyi's test).
-
-    .. math:: CD = q_\alpha \sqrt{\frac{k (k + 1)}{6 N}}
-
-    for k methods and N tasks, with :math:`q_\alpha` of the studentized range divided by :math:`\sqrt{2}`.
-    """
-    q = float(stats.studentized_range.ppf(1 - alpha, methods, np.inf)) / math.sqrt(2)
-    return q * math.sqrt(methods * (methods + 1) / (6 * tasks))
 
 
 def _items(path: Path, part: Any) -> Iterable[tuple[str, Any]]:
