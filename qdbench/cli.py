@@ -235,6 +235,24 @@ def build_board(
     console.print(f"HTML page: [b]{(out / 'index.html').resolve()}[/b]", soft_wrap=True, highlight=False)
 
 
+@board_app.command("site")
+def build_site(
+    root: Annotated[Path, typer.Argument(help="Folder of boards, each a folder with its results.")],
+    check: Annotated[bool, typer.Option(help="Write nothing; fail if the files there are not what would be.")] = False,
+) -> None:
+    """Rebuild every board below a folder, and the page that lists them.
+
+    [b]qdbench leaderboard site leaderboards --check[/b]
+    """
+    from qdbench.leaderboard.site.overview import build_all
+
+    with friendly_errors():
+        files = build_all(root, check, lambda name: errors.print(f"[dim]{escape(name)}[/dim]", highlight=False))
+        if check:
+            exit_from_check(files, "results")
+    console.print(f"HTML page: [b]{(root / 'index.html').resolve()}[/b]", soft_wrap=True, highlight=False)
+
+
 @board_app.command("compact")
 def compact_results(
     results: Annotated[Path, typer.Argument(help="Folder of the results.")],

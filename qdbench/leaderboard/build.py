@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from qdbench.leaderboard.hpob.data import is_hpo
 from qdbench.leaderboard.plot import Plot
 
 AnyBoard = Board | BbobBoard | HpoBoard
-MARKDOWN, CSV, PAGE = "board.md", "board.csv", "index.html"
+MARKDOWN, CSV, JSON, PAGE = "board.md", "board.csv", "board.json", "index.html"
 
 
 class NoResultsError(FileNotFoundError):
@@ -38,7 +40,9 @@ class BuiltBoard:
 
 
 def build(results: Path, out: Path, title: str | None = None, save_png: bool = False) -> BuiltBoard:
-    """Writes ``board.md``, ``board.csv``, ``index.html`` and ``figures/*.svg``, each whole or not at all.
+    """Writes ``board.md``, ``board.csv``, ``board.json``, ``index.html`` and ``figures/*.svg``.
+
+    Each file is written whole or not at all.
 
     The files depend on the results and the title alone: no time, no path, no order of reading.
 
@@ -52,8 +56,7 @@ def build(results: Path, out: Path, title: str | None = None, save_png: bool = F
         NoResultsError: If the folder does not exist or holds no trial.
         StoreError: If a file cannot be written.
     """
-    board = _assemble(_read(results), title)
-    files = _render(board)
+    board, files = files_of(results, title)
     if save_png:
         files |= {f"figures/{plot.name}.png": figures.png_bytes(plot.figure) for plot in _plots(board)}
     return BuiltBoard(out, tuple(store.write_files(out, files)), board)
@@ -70,9 +73,17 @@ def check(results: Path, out: Path, title: str | None = None) -> list[Path]:
     Raises:
         NoResultsError: If there are no results to rebuild from.
     """
-    if title is None:
-        title = _title_of(out / MARKDOWN)
-    return differing(_render(_assemble(_read(results), title)), out)
+    return differing(files_of(results, title or title_of(out))[1], out)
+
+
+def files_of(results: Path, title: str | None = None) -> tuple[Board | BbobBoard, dict[str, bytes]]:
+    """The board of a folder of results, and its files by their names; writes nothing.
+
+    Raises:
+        NoResultsError: If there are no results.
+    """
+    board = _assemble(_read(results), title)
+    return board, _render(board)
 
 
 def differing(files: Mapping[str, bytes], out: Path) -> list[Path]:
@@ -148,7 +159,19 @@ def _render(board: AnyBoard) -> dict[str, bytes]:
     else:
         pages = render.to_markdown(board), render.to_csv(board), render.to_html(board, svgs)
     named = {name: text.encode() for name, text in zip((MARKDOWN, CSV, PAGE), pages, strict=True)}
+    named[JSON] = _json(board).encode()
     return named | {f"figures/{name}.svg": svg for name, svg in svgs.items()}
+
+
+def _json(board: AnyBoard) -> str:
+    """The rows of the CSV with the title, the description and the provenance."""
+    table = board.values if isinstance(board, BbobBoard | HpoBoard) else board.summary.drop(columns="score_mean")
+    rows = [
+        {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]
+    head = {"title": board.title, "description": board.description(), "provenance": board.provenance()}
+    return json.dumps(head | {"rows": rows}, indent=0, allow_nan=False, ensure_ascii=False, default=int) + "\n"
 
 
 def _plots(board: AnyBoard) -> list[Plot]:
@@ -157,8 +180,9 @@ def _plots(board: AnyBoard) -> list[Plot]:
     return [plot for plots in board.plots.values() for plot in plots] + list(board.suite.plots if board.suite else ())
 
 
-def _title_of(path: Path) -> str | None:
-    content = _bytes_of(path)
+def title_of(board: Path) -> str | None:
+    """The heading of a board that is there; None if there is none."""
+    content = _bytes_of(board / MARKDOWN)
     first = content.decode(errors="replace").partition("\n")[0] if content else ""
     return first.removeprefix("# ") if first.startswith("# ") else None
 

@@ -13,6 +13,7 @@ import rich.text
 from qdbench.leaderboard import figures, published, tables
 from qdbench.leaderboard.bbob.content import Section
 from qdbench.leaderboard.board import Board
+from qdbench.leaderboard.site import cards, explorer
 from qdbench.leaderboard.tables import Cell, Column, Table
 
 REBUILD = "qdbench leaderboard build RESULTS --out BOARD"
@@ -31,7 +32,9 @@ def to_html(board: Board, svgs: Mapping[str, bytes]) -> str:
         board: The board.
         svgs: The figures' SVG by the name of the plot.
     """
-    return page("template.html.j2", _content(board), svgs, {name: style.color for name, style in board.look.items()})
+    data = explorer.of_board(board)
+    content = _content(board) | {"explorer": explorer.to_json(data), "cards": cards.of_results(board.results, data)}
+    return page("template.html.j2", content, svgs, {name: style.color for name, style in board.look.items()})
 
 
 def page(template: str, content: Mapping[str, Any], svgs: Mapping[str, bytes], colors: Mapping[str, str]) -> str:
@@ -52,7 +55,13 @@ def page(template: str, content: Mapping[str, Any], svgs: Mapping[str, bytes], c
     )
     images = {name: figures.data_uri(svg) for name, svg in svgs.items()}
     dots = {name: "var(--ink)" if color == figures.INK else color for name, color in colors.items()}
-    return environment.get_template(template).render(**content, images=images, colors=dots) + "\n"
+    shown = {"explorer": "", "cards": {}, **content, "images": images, "colors": dots}
+    shown |= {"style": _asset("site.css"), "script": _asset("site.js")}
+    return environment.get_template(template).render(shown) + "\n"
+
+
+def _asset(name: str) -> str:
+    return (resources.files(__package__) / "site" / name).read_text("utf-8")
 
 
 def to_markdown(board: Board) -> str:

@@ -64,7 +64,7 @@ def section(
     plots = [profiles_plot(among, order, look, prefix)]
     if len(among) > 1:
         plots.append(differences_plot(ranks["value"].to_dict(), len(among), prefix))
-    folded = (_anova_table(anova), *(_pairs_table(task, pairs[pairs["task"] == task]) for task in among))
+    folded = (_anova_table(anova), *(_pairs_table(task, found) for task, found in pairs.groupby("task", sort=False)))
     words += [PAIRS_NOTE, TESTS_NOTE]
     return Section("Over the suite", tuple(words), tuple(tables), tuple(plots), folded)
 
@@ -73,8 +73,8 @@ def tests(scores: Scores) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Welch's analysis of variance of each task and Games and Howell's tests of its pairs.
 
     Returns:
-        One row a task (task, F, df, df_residual, p, p_holm, note) and one row a pair (task, first, second, difference,
-        t, df, p, significant (None: not tested), note).
+        One row a task (task, F, df, df_residual, p, p_holm, note) and, for at most 16 optimizers, one row a pair
+        (task, first, second, difference, t, df, p, significant (None: not tested), note).
     """
     rows, pairs = [], []
     for task, groups in scores.items():
@@ -84,7 +84,7 @@ def tests(scores: Scores) -> tuple[pd.DataFrame, pd.DataFrame]:
         found = robust.welch_anova(varied) if not note else None
         row = (found.statistic, found.df, found.df_residual, found.p) if found else (np.nan,) * 4
         rows.append((task, *row, note))
-        for first, second in robust.pairs_of(sorted(groups)):
+        for first, second in robust.pairs_of(sorted(groups)) if len(groups) <= _MOST_PAIRS else ():
             pairs.append((task, first, second, *_pair(groups[first], groups[second], len(groups))))
     anova = pd.DataFrame(rows, columns=["task", "F", "df", "df_residual", "p", "note"])
     columns = ["task", "first", "second", "difference", "t", "df", "p", "significant", "note"]
@@ -133,6 +133,8 @@ def _task_words(task: str, effect: pd.Series, pairs: pd.DataFrame) -> list[str]:
     if math.isfinite(effect["p_holm"]):
         verdict = "differ" if effect["p_holm"] < ALPHA else "do not differ"
         lead += f"the optimizers {verdict} significantly (Welch, {p_text(effect['p_holm'])}); "
+    if not len(pairs):
+        return [f"{lead}pairs are not tested for more than {_MOST_PAIRS} optimizers."]
     if untested == len(pairs):
         return [f"{lead}no pair was tested: each needs two trials that vary."]
     tested = len(pairs) - untested

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import matplotlib as mpl
 import numpy as np
@@ -18,6 +18,7 @@ _POINTS = np.linspace(0.0, 1.0, 101)
 _WIDTH = 7.2
 
 
+@runtime_checkable
 class Styled(Protocol):
     """A style with a colour and dashes."""
 

@@ -11,6 +11,7 @@ from qdbench.leaderboard import render
 from qdbench.leaderboard.bbob.content import Section
 from qdbench.leaderboard.bbob.style import Mark
 from qdbench.leaderboard.plot import Plot
+from qdbench.leaderboard.site import cards, explorer
 from qdbench.leaderboard.tables import Table
 
 
@@ -65,6 +66,9 @@ def to_html(board: SectionedBoard, svgs: Mapping[str, bytes]) -> str:
         "incidents": board.incidents(),
         "commands": (render.REBUILD, render.CHECK),
     }
+    if len(board.experiment.trials):
+        data = explorer.of_bbob(board)
+        content |= {"explorer": explorer.to_json(data), "cards": cards.of_results(board.results, data)}
     return render.page("bbob.html.j2", content, svgs, colors)
 
 

@@ -1,0 +1,202 @@
+"""What the script of a page explores, as plain JSON: rows of scores, curves over the budget, archives.
+
+Numbers keep six significant digits, and archives 16 bits a number, which is more than a page can show.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from qdbench.harness.result import FinalArchive
+from qdbench.leaderboard import aggregate, robust
+from qdbench.leaderboard.aggregate import LOWER_IS_BETTER, METRIC_NAMES, StoredTrial
+from qdbench.leaderboard.bbob.board import BbobBoard
+from qdbench.leaderboard.bbob.functions import title
+from qdbench.leaderboard.board import Board
+from qdbench.spec import TaskSpec
+
+COLUMNS = (
+    "task", "optimizer", "rank", "mean", "low", "high", "std", "median", "iqm", "iqm_low", "iqm_high", "trials",
+    "failures", "evaluations", "gradient_evaluations", "run_seconds",
+)  # fmt: skip
+"""What the numbers of a row are; task and optimizer are indices."""
+
+_FEW_GROUPS, _POINTS, _FEW_POINTS = 150, 50, 20
+_STEPS = 65535
+_COST = ("evaluations", "gradient_evaluations", "run_seconds")
+
+
+def of_board(board: Board) -> dict[str, Any]:
+    """The data of a general board."""
+    names = _names(board.summary["optimizer"])
+    places = {task: place for place, task in enumerate(board.specs)}
+    rows = [
+        _row(places[group["task"]], names.index(group["optimizer"]), group, group["metric"])
+        for group in board.summary.to_dict("records")
+    ]
+    finished = board.trials[board.trials["status"] == "finished"]
+    members = {key: list(group["digest"]) for key, group in finished.groupby(["task", "optimizer"], sort=True)}
+    points = _POINTS if len(members) <= _FEW_GROUPS else _FEW_POINTS
+    tasks = []
+    for task, spec in board.specs.items():
+        found = {
+            name: [board.results.trials[d] for d in members[task, name]] for name in names if (task, name) in members
+        }
+        tasks.append(
+            _task(task, spec, int(board.summary.loc[board.summary["task"] == task, "budget"].iloc[0]))
+            | {
+                "curves": {names.index(name): _curve(trials, spec, points) for name, trials in found.items()},
+                "archives": _archives(spec, names, found),
+            }
+        )
+    return _whole(names, {name: style.color for name, style in board.look.items()}, tasks, rows)
+
+
+def of_bbob(board: BbobBoard) -> dict[str, Any]:
+    """The data of a board of BBOB: each function in each dimension and budget is a task."""
+    trials = board.experiment.trials
+    names = _names(trials["optimizer"])
+    groups = trials.groupby(["dim", "budget", "function"], sort=True)
+    points = _POINTS if groups.ngroups * len(names) <= _FEW_GROUPS else _FEW_POINTS
+    tasks, rows = [], []
+    for place, ((dim, budget, function), group) in enumerate(groups):
+        by_name = {str(name): part for name, part in group.groupby("optimizer", sort=True)}
+        means = pd.Series({name: part["precision"].mean(skipna=False) for name, part in by_name.items()})
+        curves = {}
+        spec = board.results.trials[group["digest"].iloc[0]].record.config.task
+        for name, part in by_name.items():
+            values = part["precision"].to_numpy(np.float64)
+            summary = {f"precision_{key}": value for key, value in aggregate.mean_interval(values)._asdict().items()}
+            middle = robust.iqm_estimate(values)
+            summary |= {"precision_median": float(np.median(values)), "precision_iqm": middle.value}
+            summary |= {"precision_iqm_low": middle.low, "precision_iqm_high": middle.high}
+            summary |= {"rank": float(means.rank()[name]), "trials": len(part), "failures": 0}
+            summary |= {
+                "gradient_evaluations": 0,
+                **{key: part[key].median() for key in ("evaluations", "run_seconds")},
+            }
+            rows.append(_row(place, names.index(name), summary, "precision"))
+            stored = [board.results.trials[digest] for digest in part["digest"]]
+            curves[names.index(name)] = _curve(stored, spec, points)
+        label = f"{title(int(function))}, D = {dim}" + (f", {budget:,}" if trials["budget"].nunique() > 1 else "")
+        tasks.append(_task(label, spec, int(budget)) | {"curves": curves, "archives": {}})
+    return _whole(names, {name: mark.color for name, mark in board.look.items()}, tasks, rows)
+
+
+def to_json(data: Mapping[str, Any]) -> str:
+    """The data as text for a ``<script>`` element, the same for the same data."""
+    return json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=False).replace("<", "\\u003c")
+
+
+def _names(column: Iterable[str]) -> list[str]:
+    return sorted(set(column))
+
+
+def _whole(
+    names: Sequence[str], colors: Mapping[str, str], tasks: Sequence[Mapping[str, Any]], rows: Sequence[Sequence[Any]]
+) -> dict[str, Any]:
+    optimizers = [{"name": name, "color": colors.get(name, "#5c6675")} for name in names]
+    return {"columns": list(COLUMNS), "optimizers": optimizers, "tasks": list(tasks), "rows": list(rows)}
+
+
+def _task(name: str, spec: TaskSpec, budget: int) -> dict[str, Any]:
+    return {
+        "name": name,
+        "id": spec.id,
+        "metric": METRIC_NAMES.get(spec.metric, spec.metric),
+        "lower": spec.metric in LOWER_IS_BETTER,
+        "budget": budget,
+    }
+
+
+def _row(task: int, optimizer: int, group: Mapping[str, Any], metric: str) -> list[Any]:
+    scores = [
+        group[f"{metric}_{part}"] for part in ("mean", "low", "high", "std", "median", "iqm", "iqm_low", "iqm_high")
+    ]
+    counts = [int(group["trials"]), int(group["failures"])]
+    return [
+        task,
+        optimizer,
+        _short(group["rank"]),
+        *map(_short, scores),
+        *counts,
+        *(_short(group[key]) for key in _COST),
+    ]
+
+
+def _short(value: float) -> float | int | None:
+    """Six significant digits; None where there is no number."""
+    if not math.isfinite(value):
+        return None
+    rounded = float(f"{value:.6g}")
+    return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded
+
+
+def _curve(trials: Sequence[StoredTrial], spec: TaskSpec, points: int) -> list[list[float | int | None]]:
+    """Evaluations, mean, low and high; of metrics of which lower is better, of their logarithms."""
+    length = min(len(trial.trace) for trial in trials)
+    kept = np.unique(np.linspace(0, length - 1, points).round().astype(int))
+    traces = [aggregate.with_metric(trial.trace, spec) for trial in trials]
+    values = np.stack([trace[spec.metric].to_numpy(np.float64)[kept] for trace in traces])
+    evaluations = np.stack([trace["evaluations"].to_numpy(np.float64)[kept] for trace in traces]).mean(axis=0)
+    if spec.metric in LOWER_IS_BETTER:
+        values = np.log10(np.maximum(values, 1e-12))
+    with np.errstate(invalid="ignore"):
+        mean = values.mean(axis=0)
+        half = np.full(len(kept), np.nan)
+        if len(trials) > 1:
+            quantile = stats.t.ppf(0.975, len(trials) - 1)
+            half = quantile * values.std(axis=0, ddof=1) / math.sqrt(len(trials))
+    bands = (mean - half, mean + half) if len(trials) > 1 else ()
+    return [[_short(value) for value in column] for column in (evaluations, mean, *bands)]
+
+
+def _archives(spec: TaskSpec, names: Sequence[str], found: Mapping[str, Sequence[StoredTrial]]) -> dict[str, Any]:
+    """The first stored archive of each optimizer, for tasks with two measures or one."""
+    if spec.num_measures not in (1, 2):
+        return {}
+    archives = {}
+    for name, trials in found.items():
+        archive = next((stored for trial in trials if trial.has_archive and (stored := trial.archive())), None)
+        if archive is not None and archive.size:
+            archives[names.index(name)] = _archive(archive)
+    if not archives:
+        return {}
+    measures = [
+        {"name": measure.name, "low": measure.low, "high": measure.high, "unit": measure.unit}
+        for measure in spec.measures
+    ]
+    return {
+        "shape": list(spec.archive_shape),
+        "measures": measures,
+        "range": list(spec.objective_range),
+        "of": archives,
+    }
+
+
+def _archive(archive: FinalArchive) -> dict[str, Any]:
+    kind = "<u2" if archive.cells.max() < 2**16 else "<u4"
+    columns = [archive.objective, *archive.measures.T]
+    return {
+        "wide": kind == "<u4",
+        "cells": _text(archive.cells.astype(kind)),
+        "columns": [_quantised(np.asarray(column, np.float64)) for column in columns],
+    }
+
+
+def _quantised(values: np.ndarray) -> dict[str, Any]:
+    low, high = float(values.min()), float(values.max())
+    steps = np.rint((values - low) / (high - low) * _STEPS) if high > low else np.zeros(len(values))
+    return {"low": low, "high": high, "data": _text(steps.astype("<u2"))}
+
+
+def _text(array: np.ndarray) -> str:
+    return base64.b64encode(array.tobytes()).decode()
