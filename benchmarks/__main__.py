@@ -57,7 +57,7 @@ def peers(
     out: Out = _RESULTS,
     core: Core = None,
 ) -> None:
-    """CMA-MEGA, MAP-Elites (line) and CMA-ME beside pyribs, and beside QDax if it is installed."""
+    """CMA-MEGA, MAP-Elites (line), CMA-ME, CMA-MAE and CMA-MAEGA beside pyribs, and QDax if it is installed."""
     _need("pyribs", "ribs")
     _leave(peers_benchmark.run(out, iterations, rounds, _core(core)))
 

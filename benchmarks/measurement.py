@@ -6,7 +6,13 @@ import dataclasses
 from typing import Any, NamedTuple
 
 PEER_ALGORITHMS = {"cma-mega": "CMA-MEGA", "map-elites-line": "MAP-Elites (line)", "cma-me": "CMA-ME"}
-"""The algorithms that are compared, by qdbench's id."""
+"""The algorithms that are compared and whose cost is studied further, by qdbench's id."""
+
+ANNEALED_ALGORITHMS = {"cma-maega": "CMA-MAEGA", "cma-mae": "CMA-MAE"}
+"""Algorithms that are compared only."""
+
+DIMS = {"cma-mae": 100}
+"""Parameters where they are not 1,000: CMA-MAE without restarts decomposes its covariance too often for that."""
 
 
 class Contestant(NamedTuple):

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 from benchmarks import report
 from benchmarks.display import steps
 from benchmarks.launch import attempt
-from benchmarks.measurement import PEER_ALGORITHMS, Contestant, Setting, Timing
+from benchmarks.measurement import ANNEALED_ALGORITHMS, DIMS, PEER_ALGORITHMS, Contestant, Setting, Timing
 
+_ALGORITHMS = {**PEER_ALGORITHMS, **ANNEALED_ALGORITHMS}
 _QDAX_ALGORITHMS = ("cma-mega", "map-elites-line")
 _TIMEOUT = 3600.0
 
@@ -38,7 +39,7 @@ def run(out: Path, iterations: int, rounds: int, core: int | None) -> bool:
     """Measures and writes ``peers.csv`` and ``peers.md``; returns whether every measurement succeeded."""
     plan = [
         (turn, algorithm, contestant)
-        for algorithm in PEER_ALGORITHMS
+        for algorithm in _ALGORITHMS
         for turn in range(1, rounds + 1)
         for contestant in _contestants(algorithm)
     ]
@@ -46,9 +47,10 @@ def run(out: Path, iterations: int, rounds: int, core: int | None) -> bool:
     failures = 0
     with steps("peers", len(plan)) as progress:
         for turn, algorithm, contestant in plan:
-            name = f"{PEER_ALGORITHMS[algorithm]}, round {turn}, {contestant.label}"
+            name = f"{_ALGORITHMS[algorithm]}, round {turn}, {contestant.label}"
             progress.begin(name)
-            setting = Setting(algorithm, iterations=iterations, precision=contestant.precision)
+            dim = DIMS.get(algorithm, Setting.dim)
+            setting = Setting(algorithm, dim=dim, iterations=iterations, precision=contestant.precision)
             load, result, error = attempt(contestant.package, dataclasses.asdict(setting), core, _TIMEOUT)
             if result is None:
                 failures += 1
@@ -77,7 +79,7 @@ def _record(entry: Run) -> dict[str, Any]:
     timing = entry.timing
     return {
         "round": entry.round,
-        "algorithm": PEER_ALGORITHMS[entry.algorithm],
+        "algorithm": _ALGORITHMS[entry.algorithm],
         "package": entry.contestant.package,
         "version": timing.version,
         "precision": entry.contestant.precision,
@@ -103,7 +105,7 @@ def _page(runs: Sequence[Run], iterations: int, rounds: int, core: int | None) -
         "coverage, %",
     )
     rows = []
-    for algorithm in PEER_ALGORITHMS:
+    for algorithm in _ALGORITHMS:
         ours = {entry.round: entry.timing for entry in _select(runs, algorithm, REFERENCE)}
         for contestant in (*_contestants(algorithm), *_absent(algorithm)):
             timings = {entry.round: entry.timing for entry in _select(runs, algorithm, contestant)}
@@ -113,11 +115,11 @@ def _page(runs: Sequence[Run], iterations: int, rounds: int, core: int | None) -
         [
             "# Speed beside peers\n",
             report.environment(core),
-            f"LP-Sphere, 1,000 parameters, 100 x 100 cells, 36 evaluations an iteration, {iterations:,} iterations; "
-            f"{rounds} rounds, all implementations in turns, each in a fresh process. Load average before the "
-            f"measurements: {min(loads):.1f} to {max(loads):.1f} on all cores. Times are medians (minimum–maximum) of "
-            "the rounds; the ratio is formed round by round, and above 1 qdbench in float32 is faster. Scores are "
-            "medians.\n",
+            "LP-Sphere, 1,000 parameters (CMA-MAE: 100), 100 x 100 cells, 36 evaluations an iteration, "
+            f"{iterations:,} iterations; {rounds} rounds, all implementations in turns, each in a fresh process. Load "
+            f"average before the measurements: {min(loads):.1f} to {max(loads):.1f} on all cores. Times are medians "
+            "(minimum–maximum) of the rounds; the ratio is formed round by round, and above 1 qdbench in float32 is "
+            "faster. Scores are medians.\n",
             report.markdown_table(head, rows, left=2),
             "pyribs' compilation is a search of 20 iterations in which Numba compiles. pyribs' array type is float64, "
             "its default; the row of qdbench in float64 shows what the precision is worth.\n",
@@ -138,7 +140,7 @@ def _select(runs: Sequence[Run], algorithm: str, contestant: Contestant) -> list
 def _row(
     algorithm: str, contestant: Contestant, timings: dict[int, Timing], ours: dict[int, Timing]
 ) -> tuple[str, ...]:
-    name = PEER_ALGORITHMS[algorithm]
+    name = _ALGORITHMS[algorithm]
     if not timings:
         reason = "failed" if contestant != QDAX or _is_installed("qdax") else "not installed"
         return (name, contestant.label, reason, "", "", "", "", "")

@@ -170,7 +170,7 @@ def test_thresholds_start_at_the_objective_ranges_lower_end(id: str, expected: f
 @pytest.mark.parametrize(
     ("id", "settings", "message"),
     [
-        ("cma-mae", {"emitters": 1.5}, "at least 1, but emitters is 1.5"),
+        ("cma-mae", {"emitters": -2}, "at least 1, but emitters is -2"),
         ("cma-mae", {"batch_size": 1}, "at least 2, but batch_size is 1"),
         ("cma-maega-adam", {"batch_size": 2}, "at least 3, but batch_size is 2"),
     ],
