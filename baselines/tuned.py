@@ -3,6 +3,9 @@
 They are the global choices of ``qdbench tune ID --suite bbob-lga`` (20 parameters, 50 generations of 32, 50 repetitions
 of all 24 functions); the rule and the evidence are in ``leaderboards/bbob/tuning`` and ``leaderboards/lga/tuning``.
 Forms with restarts take those of the optimizer that they restart.
+
+For latent space illumination of digits they were set before anything was run on those tasks: the scales of the search
+space, whose prior has deviations of 1, and the settings of a trial on another generator.
 """
 
 from __future__ import annotations
@@ -22,8 +25,22 @@ _BBOB: dict[str, dict[str, float]] = {
 }
 
 
+_LSI_DIGITS: dict[str, dict[str, float]] = {
+    "map-elites": {"sigma": 0.2},
+    "map-elites-line": {"iso_sigma": 0.2, "line_sigma": 0.2},
+    "cma-me": {"sigma": 0.5},
+    "og-map-elites": {"sigma": 0.2, "learning_rate": 0.01},
+    "og-map-elites-line": {"iso_sigma": 0.2, "line_sigma": 0.2, "learning_rate": 0.01},
+    "omg-mega": {"sigma_g": 0.5},
+    "cma-mega": {"sigma_g": 0.5, "learning_rate": 0.2},
+    "cma-mega-adam": {"sigma_g": 0.5, "learning_rate": 0.2},
+}
+
+
 def tuned_hyperparameters(id: str, spec: TaskSpec) -> dict[str, float]:
     """The tuned hyperparameters of an optimizer on a task; empty where none were tuned."""
     if spec.family in ("bbob", "bbob-noisy"):
         return _BBOB.get(id.removesuffix("-restarts"), {})
+    if spec.family in ("lsi-digits", "lsi-digits-clip"):
+        return _LSI_DIGITS.get(id, {})
     return {}

@@ -13,6 +13,7 @@ from benchmarks import bbob_runs as runs_benchmark
 from benchmarks import hpob_run as hpob_run_benchmark
 from benchmarks import image_networks as images_benchmark
 from benchmarks import inner_loops as loops_benchmark
+from benchmarks import lsi as lsi_benchmark
 from benchmarks import neuroevolution as policies_benchmark
 from benchmarks import peers as peers_benchmark
 from benchmarks import profile as profile_benchmark
@@ -195,6 +196,12 @@ def image_networks(
     """Generations of image networks beside evosax's TorchVisionProblem, if it is installed (torch is not needed)."""
     _say_what_is_missing(EVOSAX)
     _leave(images_benchmark.run(out, task, population, batch_size, rounds, _core(core), timeout))
+
+
+@app.command()
+def lsi(seconds: Seconds = 0.3, timeout: Timeout = 600.0, out: Out = _RESULTS, core: Core = None) -> None:
+    """Latent space illumination: time and memory of an evaluation by resolution and batch."""
+    _leave(lsi_benchmark.run(out, seconds, _core(core), timeout))
 
 
 def _core(chosen: int | None) -> int | None:

@@ -28,6 +28,7 @@ _MEASUREMENTS = {
     "loading of surrogates": "benchmarks.surrogates_child:time_loading",
     "image networks of qdbench": "benchmarks.image_networks_child:time_qdbench",
     "image networks of evosax": "benchmarks.image_networks_child:time_evosax",
+    "latent space illumination": "benchmarks.lsi_child:time_evaluation",
     "machine": "benchmarks.pieces:measure_machine",
 }
 

@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
+from scipy import ndimage
 
 import qdbench
 from qdbench.harness.result import FinalArchive, TrialResult
@@ -20,7 +21,8 @@ from qdbench.spec import TaskSpec
 
 TILE = 96
 """The most pixels of a picture along one axis."""
-_SMALLEST = 32
+_SMALLEST = 48
+_GAP = 2
 _CHUNK = 16
 _INCHES = 6.4
 
@@ -119,10 +121,14 @@ def draw(layout: Layout, tiles: Float[np.ndarray, "count side side colors"], spe
     """The figure: pictures in their places, black and white ones as they are."""
     rows, columns = layout.elites.shape
     magnify = max(1, -(-_SMALLEST // tiles.shape[1]))
-    tiles = tiles.repeat(magnify, axis=1).repeat(magnify, axis=2)
+    # Small pictures are easier to read smooth than as large squares.
+    if magnify > 1:
+        tiles = ndimage.zoom(tiles, (1, magnify, magnify, 1), order=1, mode="nearest", grid_mode=True)
+    tiles = np.pad(tiles, ((0, 0), (_GAP, _GAP), (_GAP, _GAP), (0, 0)), constant_values=np.nan)
     side = tiles.shape[1]
     canvas = np.full((rows, columns, side, side, 3), mpl.colors.to_rgb(EMPTY), np.float32)
-    canvas[layout.elites >= 0] = np.broadcast_to(tiles, (*tiles.shape[:3], 3))
+    shown = np.broadcast_to(tiles, (*tiles.shape[:3], 3))
+    canvas[layout.elites >= 0] = np.where(np.isnan(shown), mpl.colors.to_rgb(EMPTY), shown)
     # Rows of pictures go up with the second measure, rows of pixels go down.
     picture = canvas[::-1].transpose(0, 2, 1, 3, 4).reshape(rows * side, columns * side, 3)
     with mpl.rc_context({**SETTINGS, "axes.grid": False}):

@@ -74,6 +74,20 @@ TABLE_1: dict[str, dict[str, Published]] = {
     },
 }
 
+UNREPRODUCED: dict[str, dict[str, Published]] = {
+    "LSI-StyleGAN-CLIP-v0": {
+        "map-elites": Published(13.88, 23.15),
+        "map-elites-line": Published(16.54, 25.73),
+        "cma-me": Published(18.96, 26.18),
+        "cma-mega": Published(5.36, 8.61),
+        "cma-mega-adam": Published(21.82, 30.73),
+    },
+}
+"""The columns of Table 1 for which nothing was run here: means over 5 trials. They need weights and a GPU."""
+
+REPRODUCE = "qdbench run --suite lsi-stylegan --out results/lsi-stylegan"
+"""The command that reproduces them."""
+
 _LINEAR_PROJECTION = {
     "map-elites": Tolerance(0.15, relative=True),
     "map-elites-line": Tolerance(0.05, relative=True),

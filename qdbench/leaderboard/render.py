@@ -139,6 +139,7 @@ def rich_table(table: Table, title: str, caption: str) -> rich.table.Table:
 
 def _content(board: Board) -> dict[str, Any]:
     compared = list(dict.fromkeys(board.comparison["task"])) if len(board.comparison) else []
+    unreproduced = published.UNREPRODUCED if compared else {}
     within = int(board.comparison["agrees"].sum()) if compared else 0
     return {
         "title": board.title,
@@ -146,7 +147,10 @@ def _content(board: Board) -> dict[str, Any]:
         "provenance": {key: values_text(values) for key, values in board.provenance().items() if values},
         "overall": tables.overall_table(board.overall, board.summary),
         "ranking_note": RANKING_NOTE,
-        "published": [tables.published_table(task, board.comparison) for task in compared],
+        "published": [
+            *(tables.published_table(task, board.comparison) for task in compared),
+            *map(tables.unreproduced_table, unreproduced),
+        ],
         "published_note": (
             f"{within} of {len(board.comparison)} published means are reproduced within the tolerance. The paper's "
             f"numbers are means over 20 trials, given without intervals: {published.CITATION}."

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from qdbench.leaderboard.aggregate import LOWER_IS_BETTER, METRIC_NAMES
-from qdbench.leaderboard.published import COMPARED
+from qdbench.leaderboard.published import COMPARED, REPRODUCE, UNREPRODUCED
 from qdbench.leaderboard.statistics import Analysis
 
 MISSING = "–"
@@ -161,6 +161,21 @@ def published_table(task: str, comparison: pd.DataFrame) -> Table:
         rows.append(tuple(row))
     caption = f"{task}: ours (mean ± half-width of the 95 % interval) beside the paper's mean"
     return Table(caption, tuple(columns), tuple(rows))
+
+
+def unreproduced_table(task: str) -> Table:
+    """The paper's means on a task that was not run here, with the command that does.
+
+    Args:
+        task: A key of :data:`qdbench.leaderboard.published.UNREPRODUCED`.
+    """
+    columns = (Column("Optimizer", numeric=False), *(Column("paper", METRIC_NAMES[metric]) for metric in COMPARED))
+    rows = tuple(
+        (Cell(optimizer, mark="optimizer"), *(Cell(number(value), value) for value in entry))
+        for optimizer, entry in UNREPRODUCED[task].items()
+    )
+    caption = f"{task}: the paper's means over 5 trials, not yet reproduced here (docs/lsi.md): {REPRODUCE}"
+    return Table(caption, columns, rows)
 
 
 def anova_table(analysis: Analysis) -> Table:

@@ -18,13 +18,13 @@ from scripts.lsi_digits.data import DIGITS, LONGEST, VOCABULARY, Digits, all_cap
 PATCH, SIDE, EMBEDDING = 4, 8, 32
 WIDTHS, LAYERS, HEADS, RATIO = {"vision": 48, "text": 32}, {"vision": 2, "text": 1}, {"vision": 4, "text": 2}, 2
 SETTINGS: dict[str, Any] = {
-    "steps": 4000,
+    "steps": 6000,
     "batch": 128,
     "learning_rate": 0.002,
     "weight_decay": 0.02,
     "left_out": 0.5,
     "shift": 1,
-    "noise": 0.08,
+    "noise": 0.2,
     "average": 0.998,
 }
 _CHUNK = 200
@@ -99,12 +99,13 @@ def train(digits: Digits, seed: int, progress: Callable[[int, int], None]) -> Te
 
     def step(carry: Any, key: Any) -> tuple[Any, None]:
         tensors, averaged, state = carry
-        keys = jax.random.split(key, 4)
-        rows = jax.random.choice(keys[0], len(images), (settings["batch"],), replace=False)
+        keys = jax.random.split(key, 5)
+        rows = jax.random.randint(keys[0], (settings["batch"],), 0, len(images))
         truth = attributes[rows]
         left_out = jax.random.bernoulli(keys[1], settings["left_out"], truth.shape)
         pictures = _moved(keys[2], images[rows])
-        pictures = pictures + settings["noise"] * jax.random.normal(keys[3], pictures.shape)
+        strength = settings["noise"] * jax.random.uniform(keys[4], (len(rows), 1, 1, 1))
+        pictures = pictures + strength * jax.random.normal(keys[3], pictures.shape)
         slopes = jax.grad(loss)(tensors, pictures, truth, jnp.where(left_out, wildcard, truth))
         change, state = adam.update(slopes, state, tensors)
         tensors = optax.apply_updates(tensors, change)

@@ -23,8 +23,9 @@ SINGLE_OBJECTIVE = LEARNED | {"gaussian-ga", "mr15-ga", "samr-ga", "gesmr-ga", "
 GRADIENT = ("og-", "omg-mega", "cma-mega", "cma-maega")
 # The wrapper compiles its inner optimizer twice if that has an initial batch; one of each kind stands for the others.
 COMPILED = [id for id in IDS if not id.endswith("-restarts") or id in ("gesmr-ga-restarts", "cma-es-restarts")]
-# The BBOB tasks have one spec but for names; their own tests evaluate them. Those of neuroevolution have no dim to set.
-TASKS = [id for id in registered.AVAILABLE if not id.startswith(("BBOB", "Neuro-")) or id == "BBOB-F08-v0"]
+# The BBOB tasks have one spec but for names; their own tests evaluate them. Those of neuroevolution and
+# LSI have no dim to set.
+TASKS = [id for id in registered.AVAILABLE if not id.startswith(("BBOB", "Neuro-", "LSI-")) or id == "BBOB-F08-v0"]
 
 every_optimizer = pytest.mark.parametrize("id", IDS)
 

@@ -14,7 +14,7 @@ DQD = ("Arm-v0", "LP-Rastrigin-v0", "LP-Sphere-v0")
 # Their data is not in the repository, nor was it at hand; its files have hashes of their own.
 UNPINNED = {"HPOB-v0", "Neuro-KMNIST-v0"}
 # Those of control are pinned beside their golden values.
-ELSEWHERE = {f"Neuro-{name}-v0" for name in registered.CONTROL} | set(registered.NEEDED)
+ELSEWHERE = {f"Neuro-{name}-v0" for name in registered.CONTROL} | set(registered.NEEDED) | registered.WEIGHTS
 PINNED = {
     "Arm-v0": "a6606c2ab2e3f618",
     "LP-Rastrigin-v0": "8828c86fbc36af37",

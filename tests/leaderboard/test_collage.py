@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import jax.numpy as jnp
+import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib import image
@@ -13,6 +14,7 @@ import qdbench
 from qdbench.harness.result import FinalArchive
 from qdbench.harness.store import save_result
 from qdbench.leaderboard.collage import collage, draw, find, lay_out, pictures
+from qdbench.leaderboard.figures import EMPTY
 from qdbench.spec import Measure, TaskSpec
 
 SPEC = TaskSpec(
@@ -50,9 +52,14 @@ def test_pictures_stand_where_their_measures_are() -> None:
     axes = draw(layout, tiles, SPEC, "title").axes[0]
     shown = axes.get_images()[0].get_array()
     half = shown.shape[0] // 2
-    # The first pixels are the top: low measures are at the bottom left, high ones at the top right.
-    assert shown[half:, :half].max() == 0
-    assert shown[:half, half:].min() == 1
+    # The first pixels are the top: low measures are at the bottom left, high ones at the top right. Grey is around.
+    inner = slice(4, half - 4)
+    assert shown[half:, :half][inner, inner].max() == 0
+    assert shown[:half, half:][inner, inner].min() == 1
+    np.testing.assert_allclose(shown[0, half + 8], mpl.colors.to_rgb(EMPTY), atol=1e-6)
+    np.testing.assert_allclose(
+        shown[:half, :half], np.broadcast_to(mpl.colors.to_rgb(EMPTY), (half, half, 3)), atol=1e-6
+    )
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("x", "y")
 
 

@@ -57,3 +57,15 @@ def test_unpublished_optimizers_and_tasks_are_not_compared(tmp_path: Path) -> No
     save(tmp_path, make_config(optimizer="random-search"), 0.4)
     save(tmp_path, make_config(make_spec("Other-v0")), 0.4)
     assert compare(tmp_path).empty
+
+
+def test_columns_that_were_not_run_are_shown_with_the_command(tmp_path: Path) -> None:
+    from qdbench.leaderboard.board import assemble
+    from qdbench.leaderboard.render import to_markdown
+
+    entry = published.TABLE_1["LP-Sphere-v0"]["cma-mega"]
+    fill(tmp_path, {("LP-Sphere-v0", "cma-mega"): (entry.qd_score, 0.0, entry.coverage)}, repetitions=2)
+    text = to_markdown(assemble(aggregate.read_results(tmp_path)))
+    assert "not yet reproduced here" in text
+    assert published.REPRODUCE in text
+    assert "| cma-mega-adam | 21.82 | 30.73 |" in text

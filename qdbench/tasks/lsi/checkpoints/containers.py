@@ -7,7 +7,7 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from qdbench.datasets import DataError
 from qdbench.tasks.lsi.checkpoints.unpickling import MOST_BYTES, RefusedError, Storage, unpickle
@@ -36,7 +36,7 @@ def read(path: Path) -> Any:
         raise DataError(f"{path} cannot be read ({type(error).__name__}: {error})") from error
 
 
-def _read_stream(file: BinaryIO, source: str) -> Any:
+def _read_stream(file: io.BufferedIOBase, source: str) -> Any:
     """A plain pickle, or PyTorch's stream: a magic number, a version, facts about the system, the content, storages."""
     storages: dict[str, Storage] = {}
 

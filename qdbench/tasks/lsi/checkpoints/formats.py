@@ -119,7 +119,7 @@ def _rosinality(entries: Mapping[str, Any], path: Path) -> Converted:
         new = _rosinality_name(name)
         if new is None:
             continue
-        if new.endswith(("conv1.weight", "conv0.weight", "torgb.weight", "const")):
+        if new.endswith(("conv1.weight", "conv0.weight", "torgb.weight", "b4.const")):
             array = array[0]
         elif new.endswith("noise_const"):
             array = array[0, 0]

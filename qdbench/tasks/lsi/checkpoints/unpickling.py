@@ -11,7 +11,7 @@ import dataclasses
 import io
 import pickle
 from collections.abc import Callable, Mapping
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -218,7 +218,7 @@ StorageOf = Callable[[str, str, int], Storage]
 class Reader(pickle.Unpickler):
     """Reads one pickle; storages that it refers to come from ``storage_of``."""
 
-    def __init__(self, file: BinaryIO, storage_of: StorageOf | None, nested: Callable[[bytes], Any]) -> None:
+    def __init__(self, file: io.BufferedIOBase, storage_of: StorageOf | None, nested: Callable[[bytes], Any]) -> None:
         super().__init__(file, encoding="latin1")
         self._storage_of = storage_of
         self._nested = nested
@@ -275,7 +275,9 @@ def _ignore(*_: Any) -> None:
     return
 
 
-def unpickle(data: bytes | BinaryIO, storage_of: StorageOf | None, nested: Callable[[bytes], Any], source: str) -> Any:
+def unpickle(
+    data: bytes | io.BufferedIOBase, storage_of: StorageOf | None, nested: Callable[[bytes], Any], source: str
+) -> Any:
     """Reads one pickle.
 
     Args:
