@@ -27,8 +27,9 @@ SMALL["BBOB-v0"]["function"] = 15
 SMALL["BBOB-Noisy-v0"]["function"] = 117
 CONTROL = ("Ant", "Asterix", "Breakout", "HalfCheetah", "Hopper", "Pendulum", "Reacher", "SpaceInvaders", "Walker2d")
 SMALL |= {f"Neuro-{name}-v0": {"budget": "smoke"} for name in CONTROL}
-# So long that something happens.
+# So long that something happens, and so short that rounding errors stay small.
 SMALL["Neuro-Asterix-v0"] |= {"steps": 200, "rollouts": 8}
+SMALL["Neuro-Pendulum-v0"] |= {"steps": 20}
 SMALL |= {f"Neuro-{name}-v0": {"batch_size": 4} for name in ("MNIST", "FashionMNIST", "KMNIST", "Digits")}
 SMALL |= NEEDED
 

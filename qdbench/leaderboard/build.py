@@ -76,7 +76,7 @@ def check(results: Path, out: Path, title: str | None = None) -> list[Path]:
     return differing(files_of(results, title or title_of(out))[1], out)
 
 
-def files_of(results: Path, title: str | None = None) -> tuple[Board | BbobBoard, dict[str, bytes]]:
+def files_of(results: Path, title: str | None = None) -> tuple[AnyBoard, dict[str, bytes]]:
     """The board of a folder of results, and its files by their names; writes nothing.
 
     Raises:

@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import pandas as pd
 
 from qdbench.leaderboard import render
+from qdbench.leaderboard.bbob.board import BbobBoard
 from qdbench.leaderboard.bbob.content import Section
 from qdbench.leaderboard.bbob.style import Mark
 from qdbench.leaderboard.plot import Plot
@@ -66,7 +67,7 @@ def to_html(board: SectionedBoard, svgs: Mapping[str, bytes]) -> str:
         "incidents": board.incidents(),
         "commands": (render.REBUILD, render.CHECK),
     }
-    if len(board.experiment.trials):
+    if isinstance(board, BbobBoard) and len(board.experiment.trials):
         data = explorer.of_bbob(board)
         content |= {"explorer": explorer.to_json(data), "cards": cards.of_results(board.results, data)}
     return render.page("bbob.html.j2", content, svgs, colors)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int, Key
 
@@ -22,13 +23,7 @@ from qdbench.spec import JsonScalar, Start, TaskSpec
 from qdbench.tasks.neuroevolution.budgets import budget_of
 from qdbench.tasks.neuroevolution.catalogue import FACTS
 from qdbench.tasks.neuroevolution.environment import NO_MEASURES, Environment, MeasureSet
-from qdbench.tasks.neuroevolution.policies import (
-    HIDDEN,
-    Architecture,
-    MinAtarArchitecture,
-    MlpArchitecture,
-    Network,
-)
+from qdbench.tasks.neuroevolution.policies import HIDDEN, Architecture, MinAtarArchitecture, MlpArchitecture, Network
 from qdbench.tasks.neuroevolution.rollout import Episodes, run_episodes
 from qdbench.tasks.neuroevolution.trajectory import Trajectory, trace_episode
 
@@ -162,11 +157,12 @@ class Control(Task):
         return self.spec.id or "the task"
 
     def _row(self, solution: Any) -> Float[Array, " dim"]:
-        if not _is_traced(solution) and jnp.ndim(solution) != 1:
+        row = solution if _is_traced(solution) else np.asarray(solution)
+        if row.ndim != 1:
             raise ValueError(
-                f"{self._name}: a solution must have shape ({self.spec.dim},), but its shape is {jnp.shape(solution)}"
+                f"{self._name}: a solution must have shape ({self.spec.dim},), but its shape is {row.shape}"
             )
-        return jnp.asarray(check_solutions(self.spec, solution[None])[0], self.spec.precision)
+        return jnp.asarray(check_solutions(self.spec, row[None])[0], self.spec.precision)
 
 
 @functools.partial(jax.jit, static_argnames="count")
