@@ -122,6 +122,7 @@ def test_empty_or_infinite_intervals(low: float, high: float) -> None:
         ({"dim": 2.5}, "dim"),
         ({"budget": 0}, "budget"),
         ({"precision": "float16"}, "precision"),
+        ({"test_episodes": 0}, "test_episodes"),
         ({"unknown": 1}, "unknown"),
         ({"arguments": {"x": [1]}}, "arguments"),
         ({"start": {"kind": "cauchy"}}, "kind"),
@@ -130,6 +131,15 @@ def test_empty_or_infinite_intervals(low: float, high: float) -> None:
 def test_what_a_spec_refuses(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         make(**changes)
+
+
+def test_what_came_later_is_in_the_json_only_where_it_says_something() -> None:
+    """Hashes over the JSON name results that are older than the field."""
+    assert "test_episodes" not in json.loads(make().model_dump_json())
+    spec = make(test_episodes=128)
+    assert json.loads(spec.model_dump_json())["test_episodes"] == 128
+    assert TaskSpec.model_validate_json(spec.model_dump_json()) == spec
+    assert spec.structure() != make().structure()
 
 
 def test_specs_are_frozen() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from qdbench.harness import store
 from qdbench.leaderboard import build, render
 from qdbench.leaderboard.bbob.board import BbobBoard
-from qdbench.leaderboard.board import Board
+from qdbench.leaderboard.hpob.board import HpoBoard
 from qdbench.leaderboard.tables import Table
 
 TITLE = "qdbench leaderboards"
@@ -76,11 +76,14 @@ def _listed(folder: Path, name: str) -> Suite:
     return Suite(name, f"{name}/{PAGE}", title, description)
 
 
-def _described(board: Board | BbobBoard, name: str) -> Suite:
+def _described(board: build.AnyBoard, name: str) -> Suite:
     if isinstance(board, BbobBoard):
         trials = board.experiment.trials
         tasks = len(trials.groupby(["dim", "budget", "function"]))
         optimizers = trials["optimizer"].nunique()
+    elif isinstance(board, HpoBoard):
+        names = ["setting", "space", "dataset"]
+        tasks, optimizers = len(board.values.groupby(names)), board.values["optimizer"].nunique()
     else:
         tasks, optimizers = len(board.specs), board.overall["optimizer"].nunique()
     brief = board.brief

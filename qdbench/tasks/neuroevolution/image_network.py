@@ -141,7 +141,7 @@ def _of_members(
     """``score`` of every member's logits: one by one on a CPU, in chunks elsewhere, always the same for a member."""
 
     def one(solution: Array, size: int) -> Tree:
-        return score(_in_chunks(unflatten(solution), images, size))
+        return score(_in_chunks(unflatten(solution), images, min(size, images.shape[0])))
 
     def one_by_one(solutions: Array) -> Tree:
         return lax.map(functools.partial(one, size=_CPU_IMAGES), solutions)
@@ -156,7 +156,6 @@ def _of_members(
 def _in_chunks(function: Callable[[Array], Tree], rows: Array, size: int) -> Tree:
     """``function`` of rows, so many at a time; the last chunk is filled with zeros."""
     count = rows.shape[0]
-    size = min(size, count)
     chunks = -(-count // size)
     filled = jnp.pad(rows, [(0, chunks * size - count)] + [(0, 0)] * (rows.ndim - 1))
     parts = lax.map(function, filled.reshape(chunks, size, *rows.shape[1:]))
