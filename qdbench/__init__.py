@@ -15,10 +15,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from qdbench.compiler import prepare as _prepare_compiler
+from qdbench.interop.gymnasium_ids import offer as _offer_to_gymnasium
 
 __version__ = "0.1.0"
 
 _prepare_compiler()
+_offer_to_gymnasium()
 
 _LAZY = {
     "make": "qdbench.api",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import qdbench.tasks  # noqa: F401  (registers the standard tasks)
 from qdbench.arguments import check_names
+from qdbench.interop.gymnasium_ids import offer
 from qdbench.registry import TASKS
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def register(
         ValueError: If the id is malformed or taken.
     """
     TASKS.register(id, entry_point, summary=summary, superseded_by=superseded_by, **arguments)
+    offer()
 
 
 def list_tasks(available: bool = False) -> list[str]:
