@@ -10,6 +10,7 @@ from qdbench.harness import store
 from qdbench.leaderboard import aggregate
 from qdbench.leaderboard.build import check
 from qdbench.leaderboard.tuned import build
+from qdbench.tasks.hpob import mini
 
 ROOT = Path(__file__).parents[2] / "leaderboards"
 BOARDS = sorted(path.parent for path in ROOT.rglob("results"))
@@ -61,3 +62,20 @@ def test_the_bbob_boards_are_whole(name: str) -> None:
         # A trial ends with the last whole iteration that fits, or because it has solved its function.
         assert metrics["evaluations"] > budget - 128 or metrics["precision"] <= 1e-8
         assert metrics["evaluations"] <= budget
+
+
+@pytest.mark.parametrize(("name", "designs", "repetitions"), [("mini-official", 5, 5), ("mini-lga", 0, 5)])
+def test_the_hpo_boards_are_whole(name: str, designs: int, repetitions: int) -> None:
+    results = aggregate.read_results(ROOT / "hpob" / name / "results")
+    configs = [trial.record.config for trial in results.trials.values()]
+    # With designs 12 optimizers; without, each with two sizes of a population.
+    assert (len(configs), results.failures, results.problems) == (21 * 12 * (designs or 2) * repetitions, {}, ())
+    assert {(config.task.arguments["space"], config.task.arguments["dataset"]) for config in configs} == set(
+        mini.shipped().names
+    )
+    assert {config.repetition for config in configs} == set(range(repetitions))
+    starts = {f"test{number}" for number in range(designs)} or {"centre"}
+    assert {config.task.arguments["start"] for config in configs} == starts
+    for trial in results.trials.values():
+        budget = trial.record.config.budget
+        assert budget - 8 < trial.record.metrics["evaluations"] <= budget
