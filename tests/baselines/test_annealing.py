@@ -30,8 +30,9 @@ from tests.baselines.oracle_driving import (
 from tests.reference import mega
 from tests.reference.archive import AnnealedGrid
 
-# Not 0, where the cells of both tasks meet and the last bit decides.
-START = 0.3
+# Not 0, where cells meet and the last bit decides; and the mean of such numbers is exact, so that the gradient of their
+# variance is 0 and not a rounding error over its norm.
+START = 0.25
 
 
 def start_elsewhere(id: str, optimizer_id: str, **settings: Any) -> tuple[qdbench.Task, Any, mega.Evaluate]:
@@ -161,10 +162,10 @@ def test_a_restart_without_any_elite_is_from_the_start_mean() -> None:
     np.testing.assert_array_equal(last.state.emitters.paths.mean[0], np.zeros(4))
 
 
-@pytest.mark.parametrize(("id", "expected"), [("LP-Sphere-v0", 0.0), ("BBOB-F08-v0", -100.0)])
-def test_thresholds_start_at_the_objective_ranges_lower_end(id: str, expected: float) -> None:
+@pytest.mark.parametrize("id", ["LP-Sphere-v0", "BBOB-F08-v0"])
+def test_thresholds_start_at_the_objective_ranges_lower_end(id: str) -> None:
     spec = qdbench.make(id, dim=4).spec
-    assert float(baselines.make("cma-maega", spec).threshold_min) == expected
+    assert float(baselines.make("cma-maega", spec).threshold_min) == spec.objective_range[0]
 
 
 @pytest.mark.parametrize(
