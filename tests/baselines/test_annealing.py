@@ -102,13 +102,13 @@ def test_cma_mae(settings: dict[str, Any], id: str) -> None:
     assert (min(oracle.restarts for oracle in oracles) > 1) == ("sigma" in settings)
 
 
-@pytest.mark.parametrize("id", TASKS)
 @pytest.mark.parametrize(
-    ("optimizer_id", "settings"),
+    ("optimizer_id", "settings", "id"),
     [
-        ("cma-maega", {"emitters": 2, "batch_size": 8}),
-        ("cma-maega-adam", {"emitters": 1, "batch_size": 36}),
-        ("cma-maega", {"emitters": 2, "batch_size": 4, "sigma_g": 1e-12}),
+        *(("cma-maega", {"emitters": 2, "batch_size": 8}, id) for id in TASKS),
+        *(("cma-maega-adam", {"emitters": 1, "batch_size": 36}, id) for id in TASKS),
+        # Restarts every iteration. Not on the arm, where joints that are all but equal have a gradient of rounding.
+        ("cma-maega", {"emitters": 2, "batch_size": 4, "sigma_g": 1e-12}, "LP-Sphere-v0"),
     ],
 )
 def test_cma_maega(optimizer_id: str, settings: dict[str, Any], id: str) -> None:
