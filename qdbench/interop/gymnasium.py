@@ -78,7 +78,9 @@ class TaskEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
                 "objective": _box(spec.archive_shape, least, most, spec.precision),
                 "occupied": spaces.MultiBinary(spec.archive_shape),
             }
-        self.observation_space: spaces.Space[Any] = spaces.Dict({**objective, "used": _box((1,), 0.0, 1.0, spec.precision)})
+        self.observation_space: spaces.Space[Any] = spaces.Dict(
+            {**objective, "used": _box((1,), 0.0, 1.0, spec.precision)}
+        )
         self._evaluate = host.evaluator(self.task)
 
     def reset(
