@@ -10,7 +10,9 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NamedTuple
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from qdbench.spec import Measure
@@ -36,7 +38,8 @@ class BraxEnvironment(Environment):
 
     def reset(self, key: Key[Array, ""], number: Int[Array, ""]) -> BraxState:
         """Brax's reset: the rest position with noise."""
-        state = loaded(self.brax_name).reset(key)
+        with _without_warnings():
+            state = loaded(self.brax_name).reset(key)
         return BraxState(state.pipeline_state, state.obs)
 
     def observe(self, state: BraxState) -> Float[Array, " observation"]:
@@ -45,24 +48,25 @@ class BraxEnvironment(Environment):
 
     def step(self, state: BraxState, action: Action, draws: Float[Array, " draws"]) -> Transition:
         """Brax's step."""
+        environment, zero = loaded(self.brax_name), jnp.zeros(())
         from brax.envs import State
 
-        zero = jnp.zeros(())
-        # Brax writes metrics into the dictionary that it is given.
-        after = loaded(self.brax_name).step(State(state.physics, state.observation, zero, zero, {}), action)
+        with _without_warnings():
+            # Brax writes metrics into the dictionary that it is given.
+            after = environment.step(State(state.physics, state.observation, zero, zero, {}), action)
         return Transition(BraxState(after.pipeline_state, after.obs), after.reward, after.done > 0)
 
     def picture(self, state: BraxState) -> dict[str, Array]:
         """The ends of the capsules and the centres of the spheres that the robot is made of, ``(parts, 2, 3)`` in m."""
+        model = loaded(self.brax_name).sys
         from brax.math import rotate
 
-        model = loaded(self.brax_name).sys
-        parts = [part for part, link in enumerate(model.geom_bodyid) if link > 0]
+        bodies = np.asarray(model.geom_bodyid)
         ends = []
-        for part in parts:
-            # The axis of a capsule is its z, and its second size half of its length, which is 0 for a sphere.
+        for part in np.flatnonzero(bodies):
+            # The axis of a capsule is its z; its second size is half of its length, and 0 for a sphere.
             axis = rotate(jnp.array([0.0, 0.0, 1.0]), model.geom_quat[part]) * model.geom_size[part, 1]
-            link = int(model.geom_bodyid[part]) - 1
+            link = bodies[part] - 1
             place, turn = state.physics.x.pos[link], state.physics.x.rot[link]
             ends.append([place + rotate(model.geom_pos[part] + sign * axis, turn) for sign in (-1, 1)])
         return {"capsules": jnp.asarray(ends)}
@@ -71,7 +75,8 @@ class BraxEnvironment(Environment):
 @functools.cache
 def loaded(brax_name: str) -> Any:
     """Brax's environment, made once."""
-    with _quiet():
+    # Its arrays outlive the program that is traced when it is first asked for.
+    with _quiet(), jax.ensure_compile_time_eval():
         from brax import envs
 
         return envs.get_environment(brax_name, backend=BACKEND)
@@ -80,26 +85,35 @@ def loaded(brax_name: str) -> Any:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Without what is said on every construction: that there is a successor, that an optional package is missing."""
-    import mujoco
+    with _without_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        import mujoco
 
-    handler = mujoco.get_mju_user_warning()
-    # MuJoCo would also write its warning about a model of Brax into a file in the working folder.
-    mujoco.set_mju_user_warning(lambda _: None)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
+        handler = mujoco.get_mju_user_warning()
+        # MuJoCo would also write its warning about a model of Brax into a file in the working folder.
+        mujoco.set_mju_user_warning(lambda _: None)
+        try:
             yield
-    finally:
-        mujoco.set_mju_user_warning(handler)
+        finally:
+            mujoco.set_mju_user_warning(handler)
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Without Python's warnings: Brax uses what MuJoCo has deprecated."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _contacts(brax_name: str, *feet: int) -> Callable[[BraxState], tuple[Float[Array, ""], ...]]:
     """For each foot, a link by its index: 1 if it touches anything, else 0."""
 
     def of_state(state: BraxState) -> tuple[Float[Array, ""], ...]:
+        model = loaded(brax_name).sys
         from brax import contact
 
-        found = contact.get(loaded(brax_name).sys, state.physics.x)
+        with _without_warnings():
+            found = contact.get(model, state.physics.x)
         touching = found.dist <= 0
         first, second = found.link_idx
         return tuple(jnp.any(touching & ((first == foot) | (second == foot))).astype(jnp.float32) for foot in feet)

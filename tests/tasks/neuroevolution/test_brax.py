@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +15,7 @@ from qdbench.tasks.neuroevolution import observations
 from qdbench.tasks.neuroevolution.rollout import keys_of_episode
 from tests.tasks.neuroevolution.networks import linear
 
-pytest.importorskip("brax")
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("brax") is None, reason="needs brax")
 
 STEPS, POLICIES = 20, 5
 SLOW = {"Ant", "HalfCheetah", "Hopper", "Walker2d"}
@@ -22,18 +24,18 @@ FEET = {"Ant": (), "HalfCheetah": (3, 6), "Hopper": (3,), "Reacher": (), "Walker
 PARAMETERS = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in NAMES]
 
 
+@pytest.mark.filterwarnings("ignore")  # Brax's own, about its successor and what MuJoCo has deprecated
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_evaluations_are_those_of_a_loop_over_brax(name: str) -> None:
     """Networks and sums in NumPy; contacts as Brax's own pipeline finds them with ``debug``."""
-    from brax import envs
-
     task = qdbench.make(f"Neuro-{name}-v0", budget="smoke", steps=STEPS)
     thetas = np.random.default_rng(3).normal(size=(POLICIES, task.spec.dim)).astype(np.float32)
     key = jax.random.key(11)
     found = task.evaluate(key, thetas)
 
-    brax_name = task.environment.brax_name
-    environment = envs.get_environment(brax_name, backend="spring", debug=bool(FEET[name]))
+    from brax import envs
+
+    environment = envs.get_environment(task.environment.brax_name, backend="spring", debug=bool(FEET[name]))
     start, _ = keys_of_episode(derive(key, 0, 0))
     state = jax.vmap(environment.reset)(jnp.stack([start] * POLICIES))
     step = jax.jit(jax.vmap(environment.step))
@@ -76,6 +78,21 @@ def measures(name: str, state: object) -> np.ndarray:
     feet = [(near & ((links[0] == foot) | (links[1] == foot))).any(axis=1) for foot in FEET[name]]
     columns = [*feet, positions[:, 0, 2]] if name == "Hopper" else feet
     return np.stack(columns, axis=1).astype(float)
+
+
+def test_a_picture_has_the_parts_where_the_links_are() -> None:
+    environment = qdbench.make("Neuro-Reacher-v0").environment
+    state, picture = jax.jit(lambda key: (state := environment.reset(key, jnp.int32(0)), environment.picture(state)))(
+        jax.random.key(0)
+    )
+    ends = np.asarray(picture["capsules"])
+    # The first link begins in the middle, the second at the end of the first.
+    elbow = np.asarray(state.physics.x.pos)[1]
+    distances = np.linalg.norm(ends - elbow, axis=-1)
+    assert distances.min() < 1e-4
+    assert np.linalg.norm(ends, axis=-1).min() < 1e-2
+    assert np.linalg.norm(elbow[:2]) == pytest.approx(0.1, abs=1e-4)
+    assert np.abs(ends).max() < 0.5
 
 
 def test_the_scaling_of_observations_fits_every_environment() -> None:
