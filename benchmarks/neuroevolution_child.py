@@ -96,7 +96,9 @@ def _problem(environment: str, rollouts: int, steps: int) -> Any:
         def __call__(self, observation: Any, key: Any) -> Any:
             del key
             features = nn.relu(nn.Conv(16, (3, 3))(observation)).reshape(-1)
-            return nn.Dense(self.outputs)(nn.relu(nn.Dense(32)(features))).argmax()
+            # A line for each layer: flax numbers them as they are made.
+            hidden = nn.relu(nn.Dense(32)(features))
+            return nn.Dense(self.outputs)(hidden).argmax()
 
     made: Any = qdbench.make(f"Neuro-{environment}-v0")
     outputs = made.environment.num_actions
