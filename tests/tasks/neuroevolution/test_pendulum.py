@@ -142,7 +142,7 @@ def test_a_trajectory_adds_up_to_the_evaluation() -> None:
     assert trajectory.rewards.sum() == pytest.approx(float(found.objective[0]), rel=1e-4)
     np.testing.assert_allclose(trajectory.measures.mean(axis=0), found.measures[0], rtol=1e-4)
     assert trajectory.states["observation"].shape == (31, 3)
-    np.testing.assert_array_equal(trajectory.states["observation"][:-1], trajectory.observations)
+    np.testing.assert_allclose(trajectory.states["observation"][:-1], trajectory.observations, rtol=1e-5, atol=1e-6)
     assert trajectory.actions.shape == (30, 1)
     with pytest.raises(ValueError, match=r"a solution must have shape \(4,\), but its shape is \(1, 4\)"):
         task.rollout(key, theta)
