@@ -27,58 +27,64 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder of both models and their training record.")] = _OUT,
 ) -> None:
     """Train both models and write them with a record of their training."""
-    training, held_out = data.load(seed)
-    seconds: dict[str, float] = {}
+    found = data.load(seed)
+    seconds: dict[str, int] = {}
+    models: dict[str, dict[str, Any]] = {}
     with Progress(console=console) as bar:
-        models: dict[str, dict[str, Any]] = {}
-        for name, learn in (("generator", _learn_generator), ("clip", _learn_clip)):
+        for name, learn in (
+            ("generator", lambda show: generator.train(found.training.images, seed, show)),
+            ("clip", lambda show: clip.train(found.varied_training, seed, show)),
+        ):
             task = bar.add_task(name)
             began = time.process_time()
 
             def show(done: int, total: int, task: Any = task) -> None:
                 bar.update(task, completed=done, total=total)
 
-            models[name] = learn(training, seed, show)
+            models[name] = learn(show)
             seconds[name] = round(time.process_time() - began)
-    write(out, models["generator"], models["clip"], training)
-    record = {
+    write(out, models["generator"], models["clip"], found)
+    content = record(models["generator"], models["clip"], found, seed, seconds)
+    folders.write_json(out / "training.json", content)
+    console.print_json(data=content)
+
+
+def record(
+    generated: dict[str, Any], embedded: dict[str, Any], found: data.Data, seed: int, seconds: dict[str, int]
+) -> dict[str, Any]:
+    """What was trained on what, how, and how good it is."""
+    accuracies = {
+        name: clip.accuracy(embedded, clip.config(found.varied_training.images), part)
+        for name, part in found._asdict().items()
+        if name != "training"
+    }
+    return {
         "seed": seed,
         "data": "scikit-learn's load_digits (UCI Optical Recognition of Handwritten Digits, CC BY 4.0)",
-        "images": {"training": len(training.images), "held_out": len(held_out.images)},
+        "images": {name: len(part.images) for name, part in found._asdict().items()},
         "versions": {"jax": jax.__version__, "numpy": np.__version__, "scikit-learn": sklearn.__version__},
         "generator": {
             **generator.SETTINGS,
             "cpu_seconds": seconds["generator"],
-            "parameters": _count(array for name, array in models["generator"].items() if generator.trained(name)),
-            "quality": quality.measure(models["generator"], training, held_out, seed),
+            "parameters": _count(array for name, array in generated.items() if generator.trained(name)),
+            "quality": quality.measure(generated, found.training, found.held_out, seed),
         },
         "clip": {
             **clip.SETTINGS,
             "cpu_seconds": seconds["clip"],
-            "parameters": _count(models["clip"].values()),
+            "parameters": _count(embedded.values()),
             "zero_shot_accuracy": {
-                name: dict(
-                    zip(
-                        ("number", "weight", "slant"),
-                        (
-                            round(share, 4)
-                            for share in clip.accuracy(models["clip"], clip.config(training.images), part)
-                        ),
-                        strict=True,
-                    )
-                )
-                for name, part in (("training", training), ("held_out", held_out))
+                name: dict(zip(("number", "weight", "slant"), (round(share, 4) for share in shares), strict=True))
+                for name, shares in accuracies.items()
             },
         },
     }
-    folders.write_json(out / "training.json", record)
-    console.print_json(data=record)
 
 
-def write(out: Path, generated: dict[str, Any], embedded: dict[str, Any], training: data.Digits) -> None:
+def write(out: Path, generated: dict[str, Any], embedded: dict[str, Any], found: data.Data) -> None:
     """Writes both checkpoint folders."""
     folders.write(out / "generator", generated, {folders.CONFIG: {"architecture": "stylegan2", "clamp": None}})
-    setting = clip.config(training.images)
+    setting = clip.config(found.varied_training.images)
     towers = {
         f"{tower}_config": {
             "hidden_size": width,
@@ -132,14 +138,6 @@ def _tokenizer() -> dict[str, Any]:
         "decoder": None,
         "model": {"type": "WordLevel", "vocab": ids, "unk_token": data.VOCABULARY[0]},
     }
-
-
-def _learn_generator(training: data.Digits, seed: int, show: Any) -> dict[str, Any]:
-    return generator.train(training.images, seed, show)
-
-
-def _learn_clip(training: data.Digits, seed: int, show: Any) -> dict[str, Any]:
-    return clip.train(training, seed, show)
 
 
 def _count(tensors: Iterable[Any]) -> int:

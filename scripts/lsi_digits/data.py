@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -31,30 +32,39 @@ class Digits:
     images: np.ndarray
     attributes: np.ndarray
 
-    def __getitem__(self, rows: np.ndarray) -> Digits:
-        return Digits(self.images[rows], self.attributes[rows])
 
+class Data(NamedTuple):
+    """The images, and copies of them, to train on and held out.
 
-def load(seed: int) -> tuple[Digits, Digits]:
-    """The images to train on, and those made of a fifth of scikit-learn's that is held out.
-
-    Copies of every image are sheared to either side and made bolder or thinner, so that both models know digits over
-    the whole range of the measures. The terciles are those of the images to train on.
+    The copies are sheared to either side and made bolder or thinner, so that CLIP knows digits over the whole range of
+    the measures. Terciles are those of the copies to train on.
     """
+
+    training: Digits
+    held_out: Digits
+    varied_training: Digits
+    varied_held_out: Digits
+
+
+def load(seed: int) -> Data:
+    """The data; a fifth of scikit-learn's images is held out."""
     bunch = datasets.load_digits()
     images = (bunch.data / 16).reshape(-1, 8, 8).astype(np.float32)
     rng = np.random.default_rng(seed)
-    train, test = train_test_split(np.arange(len(images)), test_size=HELD_OUT, random_state=seed, stratify=bunch.target)
-    parts: list[Digits] = []
-    terciles: list[np.ndarray] = []
-    for rows in (train, test):
-        varied = np.stack([_varied(rng, images[row]) for row in rows for _ in range(COPIES)])[..., None]
-        measured = [np.asarray(measure(varied)) for measure in (ink, slant)]
-        terciles = terciles or [np.quantile(values, [1 / 3, 2 / 3]) for values in measured]
+    parts = train_test_split(np.arange(len(images)), test_size=HELD_OUT, random_state=seed, stratify=bunch.target)
+    varied = [np.stack([_varied(rng, images[row]) for row in rows for _ in range(COPIES)])[..., None] for rows in parts]
+    terciles = [np.quantile(np.asarray(measure(varied[0])), [1 / 3, 2 / 3]) for measure in (ink, slant)]
+
+    def described(pictures: np.ndarray, numbers: np.ndarray) -> Digits:
+        measured = [np.asarray(measure(pictures)) for measure in (ink, slant)]
         places = [np.searchsorted(edges, values) for edges, values in zip(terciles, measured, strict=True)]
-        numbers = np.repeat(bunch.target[rows], COPIES)
-        parts.append(Digits(varied, np.stack([numbers, *places], axis=1).astype(np.int32)))
-    return parts[0], parts[1]
+        return Digits(pictures, np.stack([numbers, *places], axis=1).astype(np.int32))
+
+    plain = [described(images[rows][..., None], bunch.target[rows]) for rows in parts]
+    copies = [
+        described(pictures, np.repeat(bunch.target[rows], COPIES)) for pictures, rows in zip(varied, parts, strict=True)
+    ]
+    return Data(*plain, *copies)
 
 
 def _varied(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:

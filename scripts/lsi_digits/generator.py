@@ -17,7 +17,7 @@ from qdbench.tasks.lsi.parameters import Parameters
 
 LATENT, CHANNELS, DEPTH = 32, {4: 32, 8: 24}, 3
 SETTINGS: dict[str, Any] = {
-    "steps": 9000,
+    "steps": 8000,
     "batch": 64,
     "learning_rate": 0.002,
     "adam_b1": 0.0,
