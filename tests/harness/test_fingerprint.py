@@ -20,6 +20,8 @@ PINNED = {
     "LP-Rastrigin-v0": "8828c86fbc36af37",
     "LP-Sphere-v0": "2959e46d5ad9baa5",
     "HPO-Mini-v0": "b5dfc803f44d2e80",
+    "LSI-Digits-v0": "745479a02eaae760",
+    "LSI-Digits-CLIP-v0": "b3e167fe5da83bc7",
     "BBOB-v0": "ffcf0625bbc83cd5",
     "BBOB-Noisy-v0": "8e581b9289f623c9",
     "BBOB-F01-v0": "ffcf0625bbc83cd5",
