@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +18,7 @@ from qdbench.terminal import console
 from scripts.lsi_digits import clip, data, generator, quality
 
 app = typer.Typer(help=__doc__)
+Show = Callable[[int, int], None]
 _OUT = Path("qdbench/tasks/lsi/digits_data")
 
 
@@ -31,10 +32,11 @@ def train(
     seconds: dict[str, int] = {}
     models: dict[str, dict[str, Any]] = {}
     with Progress(console=console) as bar:
-        for name, learn in (
-            ("generator", lambda show: generator.train(found.training.images, seed, show)),
-            ("clip", lambda show: clip.train(found.varied_training, seed, show)),
-        ):
+        learners: dict[str, Callable[[Show], dict[str, Any]]] = {
+            "generator": lambda show: generator.train(found.training.images, seed, show),
+            "clip": lambda show: clip.train(found.varied_training, seed, show),
+        }
+        for name, learn in learners.items():
             task = bar.add_task(name)
             began = time.process_time()
 

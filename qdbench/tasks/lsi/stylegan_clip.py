@@ -203,7 +203,7 @@ def make(
             generator=made,
             clip=tower,
             whitened=whiten(made, spec.precision) if latent == "w+" else None,
-            texts=jax.jit(tower.embed_texts)(jnp.asarray(ids)),
+            texts=jax.jit(lambda known: tower.embed_texts(known))(jnp.asarray(ids)),
             score=score,  # type: ignore[arg-type]
             noise=noise,  # type: ignore[arg-type]
             normalize=normalize,

@@ -76,11 +76,14 @@ def _read_zip(path: Path) -> Any:
         if len(found) != 1:
             raise DataError(f"{path} is a zip file with {len(found)} data.pkl; one of PyTorch has 1")
         root = found[0].removesuffix("data.pkl")
-        # PyTorch does not compress, so that what is read is never larger than the file.
-        for member in members.values():
-            if member.file_size > min(MOST_BYTES, member.compress_size):
-                raise RefusedError(f"{path} is refused: {member.filename} is compressed, which PyTorch never does")
-        if f"{root}byteorder" in members and archive.read(f"{root}byteorder") != b"little":
+
+        def content_of(name: str) -> bytes:
+            # PyTorch compresses source code only, so that what is read is never larger than the file.
+            if members[name].file_size > min(MOST_BYTES, members[name].compress_size):
+                raise RefusedError(f"{path} is refused: {name} is compressed, which PyTorch never does")
+            return archive.read(name)
+
+        if f"{root}byteorder" in members and content_of(f"{root}byteorder") != b"little":
             raise DataError(f"{path} was written on a big-endian machine; only little-endian ones are read")
         storages: dict[str, Storage] = {}
 
@@ -90,11 +93,11 @@ def _read_zip(path: Path) -> Any:
                 raise RefusedError(f"it refers to {name}, which is not in it")
             if key not in storages:
                 storages[key] = Storage(dtype, count)
-                storages[key].fill(archive.read(name))
+                storages[key].fill(content_of(name))
             return storages[key]
 
         def nested(data: Any) -> Any:
             del data
             raise RefusedError("it has a pickle in a pickle, which a zip file of PyTorch never has")
 
-        return unpickle(archive.read(found[0]), storage_of, nested, path.name)
+        return unpickle(content_of(found[0]), storage_of, nested, path.name)
