@@ -9,6 +9,7 @@ import inspect
 import math
 from typing import TYPE_CHECKING, Any
 
+from baselines import third_party
 from baselines.published import published_hyperparameters
 from baselines.tuned import tuned_hyperparameters
 from qdbench.arguments import check_names, takes_seed
@@ -59,12 +60,7 @@ for _id, _made_by, _summary in (
 ):
     OPTIMIZERS.register(_id, f"baselines.learned_ga.shipped:{_made_by}", summary=_summary)
 
-OPTIMIZERS.register(
-    "evosax-lga",
-    "baselines.third_party.evosax_lga:make",
-    summary="evosax's learned GA with the parameters that evosax ships (needs evosax)",
-    requires="evosax",
-)
+third_party.register()
 
 
 def make(id: str, spec: TaskSpec, **hyperparameters: Any) -> Optimizer:

@@ -236,6 +236,14 @@ _ENTRIES = (
 }
 """,
     r"""
+@article{hansen2019pycma,
+  title = {{CMA-ES/pycma} on {G}ithub},
+  author = {Hansen, Nikolaus and Akimoto, Youhei and Baudis, Petr},
+  journal = {Zenodo, doi:10.5281/zenodo.2559634},
+  year = {2019}
+}
+""",
+    r"""
 @article{hansen2021coco,
   title = {{COCO}: a platform for comparing continuous optimizers in a black-box setting},
   author = {Hansen, Nikolaus and Auger, Anne and Ros, Raymond and Mersmann, Olaf and
@@ -380,6 +388,14 @@ _ENTRIES = (
 }
 """,
     r"""
+@article{rapin2018nevergrad,
+  title = {Nevergrad: A Gradient-Free Optimization Platform},
+  author = {Rapin, J{\'e}r{\'e}my and Teytaud, Olivier},
+  journal = {https://github.com/facebookresearch/nevergrad},
+  year = {2018}
+}
+""",
+    r"""
 @book{rechenberg1973evolutionsstrategie,
   title = {Evolutionsstrategie: Optimierung technischer Systeme nach Prinzipien der biologischen Evolution},
   author = {Rechenberg, Ingo},
@@ -423,6 +439,18 @@ _ENTRIES = (
   year = {2011},
   publisher = {Association for Computing Machinery},
   doi = {10.1145/2063384.2063405}
+}
+""",
+    r"""
+@article{storn1997differential,
+  title = {Differential Evolution: A Simple and Efficient Heuristic for Global Optimization over Continuous Spaces},
+  author = {Storn, Rainer and Price, Kenneth},
+  journal = {Journal of Global Optimization},
+  volume = {11},
+  number = {4},
+  pages = {341--359},
+  year = {1997},
+  doi = {10.1023/A:1008202821328}
 }
 """,
     r"""

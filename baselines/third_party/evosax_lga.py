@@ -12,11 +12,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from baselines.random_search import sample_start
+from baselines.third_party.evosax_algorithms import bounded_fitness
 from qdbench.protocols import Batch, Evaluation, Optimizer
 from qdbench.random import derive
 from qdbench.spec import TaskSpec
-
-_BOUND = 1e10
 
 
 class EvosaxLga(Optimizer):
@@ -52,8 +51,7 @@ class EvosaxLga(Optimizer):
 
     def tell(self, key: Key[Array, ""], state: Any, batch: Batch, solutions: Array, evaluation: Evaluation) -> Any:
         """Starts evosax's state with the initial population, or tells it."""
-        fitness = jnp.nan_to_num(-evaluation.objective, nan=_BOUND, posinf=_BOUND, neginf=-_BOUND)
-        fitness = jnp.clip(fitness, -_BOUND, _BOUND)
+        fitness = bounded_fitness(evaluation)
         algorithm, params = self._algorithm()
         if batch in self.initial:
             return self._start(key, solutions, fitness)

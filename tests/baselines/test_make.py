@@ -8,6 +8,7 @@ import pytest
 
 import baselines
 import qdbench
+from qdbench.harness.plugins import is_pure
 from qdbench.registry import OPTIMIZERS
 
 GRADIENTS = {
@@ -50,7 +51,7 @@ def test_a_batch_must_have_a_solution(spec: qdbench.TaskSpec, optimizer: str, se
         baselines.make(optimizer, spec, **settings)
 
 
-@pytest.mark.parametrize("optimizer", [entry.id for entry in OPTIMIZERS if entry.is_available])
+@pytest.mark.parametrize("optimizer", [entry.id for entry in OPTIMIZERS if entry.is_available and is_pure(entry.id)])
 def test_an_optimizer_with_gradients_needs_a_task_with_gradients(spec: qdbench.TaskSpec, optimizer: str) -> None:
     without = spec.model_copy(update={"differentiable": False})
     if optimizer not in GRADIENTS:

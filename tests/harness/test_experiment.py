@@ -81,16 +81,14 @@ def test_finished_trials_are_not_run_again(tmp_path: Path) -> None:
 
 
 def test_a_broken_optimizer_does_not_stop_its_neighbours(tmp_path: Path) -> None:
-    names = ["RaisesInAsk", "AsksNaN", "AsksWrongShape", "Sampler"]
+    broken = ["RaisesInAsk", "RaisesInTell", "AsksNaN", "AsksWrongShape", "AsksForNothing", "Mutates"]
+    names = [*broken, "Sampler"]
     finished = list(run_all(jobs([f"{BROKEN}:{name}" for name in names], 1), tmp_path / "all", local.run_here))
-    assert statuses(finished) == {
-        "RaisesInAsk": ["failed"],
-        "AsksNaN": ["failed"],
-        "AsksWrongShape": ["failed"],
-        "Sampler": ["finished"],
-    }
-    assert {item.error.split(":")[0] for item in finished if item.status == "failed"} == {"TrialError"}
-    assert len(list(store.failure_paths(tmp_path / "all"))) == 3
+    assert statuses(finished) == {**{name: ["failed"] for name in broken}, "Sampler": ["finished"]}
+    for item in finished:
+        if item.status == "failed":
+            assert item.error.startswith(f"TrialError: optimizer '{item.job.optimizer}'")
+    assert len(list(store.failure_paths(tmp_path / "all"))) == len(broken)
     list(run_all(jobs([f"{BROKEN}:Sampler"], 1), tmp_path / "alone", local.run_here))
     assert outcome(tmp_path / "all") == outcome(tmp_path / "alone")
     # A failed trial is tried again.
@@ -112,19 +110,20 @@ def test_worker_processes_give_the_same_results_and_survive_a_death(tmp_path: Pa
     assert outcome(tmp_path / "two") == outcome(tmp_path / "one")
 
 
-def test_misbehaving_optimizers_are_named_and_their_neighbours_get_what_they_get_alone(tmp_path: Path) -> None:
-    broken = ["RaisesInAsk", "RaisesInTell", "AsksNaN", "AsksWrongShape", "AsksForNothing", "Mutates", "Hangs"]
-    names = ["random-search", *(f"{BROKEN}:{name}" for name in broken), f"{BROKEN}:Sampler"]
-    finished = list(run_all(jobs(names, 1), tmp_path / "all", local.in_processes(2, timeout=60.0)))
-    failed = {item.job.optimizer.rpartition(":")[2]: item for item in finished if item.status == "failed"}
-    assert set(failed) == set(broken)
-    for name, item in failed.items():
-        assert name in item.job.label
-        assert item.error == "the trial took longer than the timeout of 60 s" or name in item.error
-    assert "timeout" in failed["Hangs"].error
-    assert len(list(store.failure_paths(tmp_path / "all"))) == len(broken)
-    list(run_all(jobs(["random-search", f"{BROKEN}:Sampler"], 1), tmp_path / "alone", local.run_here))
-    assert outcome(tmp_path / "all") == outcome(tmp_path / "alone")
+def test_an_optimizer_that_hangs_is_stopped_and_named_and_its_neighbour_gets_what_it_gets_alone(tmp_path: Path) -> None:
+    began = time.monotonic()
+    list(run_all(jobs([f"{BROKEN}:Sampler"], 1), tmp_path / "alone", local.in_processes(1)))
+    # However busy the machine is, a trial that ends does so in this time.
+    timeout = 10 + 2 * (time.monotonic() - began)
+    todo = jobs([f"{BROKEN}:Hangs", f"{BROKEN}:Sampler"], 1)
+    finished = {item.job.label: item for item in run_all(todo, tmp_path / "both", local.in_processes(2, timeout))}
+    hung, sampled = (finished[job.label] for job in todo)
+    assert (hung.status, sampled.status) == ("failed", "finished")
+    assert hung.error == f"the trial took longer than the timeout of {timeout:g} s"
+    assert "Hangs" in hung.job.label
+    (record,) = store.failure_paths(tmp_path / "both")
+    assert store.load_failure(record).error == hung.error
+    assert outcome(tmp_path / "both") == outcome(tmp_path / "alone")
 
 
 def test_trials_of_one_call_share_their_timeouts_and_are_then_run_alone(
