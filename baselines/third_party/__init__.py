@@ -24,7 +24,6 @@ _OTHERS = (
     ("pyribs-cma-mega", "ribs", "pyribs_schedulers:make_cma_mega", "pyribs' CMA-MEGA"),
     ("pyribs-cma-maega", "ribs", "pyribs_schedulers:make_cma_maega", "pyribs' CMA-MAEGA"),
     ("pycma-cma-es", "cma", "pycma_es:PycmaEs", "pycma's CMA-ES, restarted when it stops"),
-    ("nevergrad-ngopt", "nevergrad", "nevergrad_optimizers:make_ngopt", "nevergrad's choice by dimension and budget"),
     ("nevergrad-de", "nevergrad", "nevergrad_optimizers:make_de", "nevergrad's differential evolution"),
     ("nevergrad-pso", "nevergrad", "nevergrad_optimizers:make_pso", "nevergrad's particle swarm"),
     ("scipy-de", "scipy", "scipy_de:ScipyDe", "SciPy's differential evolution"),

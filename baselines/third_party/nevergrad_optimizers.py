@@ -51,11 +51,6 @@ class Nevergrad:
                 self._optimizer.tell(candidate, -float(objective))
 
 
-def make_ngopt(spec: TaskSpec, seed: int, batch_size: int = 32) -> Nevergrad:
-    """NGOpt, which chooses an algorithm by dimension, budget and batch size."""
-    return Nevergrad(spec, seed, "NGOpt", batch_size)
-
-
 def make_de(spec: TaskSpec, seed: int, batch_size: int = 32) -> Nevergrad:
     """Differential evolution."""
     return Nevergrad(spec, seed, "DE", batch_size)

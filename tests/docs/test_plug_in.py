@@ -27,8 +27,8 @@ id = "random-search"
 
 
 def commands() -> list[str]:
-    blocks = re.findall(r"^```\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    return [line for block in blocks for line in block.splitlines()]
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    return [line for language, block in blocks if not language for line in block.splitlines()]
 
 
 @pytest.mark.parametrize("suite", ["tiny.toml", pytest.param("quick", marks=pytest.mark.slow)])
