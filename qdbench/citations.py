@@ -239,8 +239,9 @@ _ENTRIES = (
 @article{hansen2019pycma,
   title = {{CMA-ES/pycma} on {G}ithub},
   author = {Hansen, Nikolaus and Akimoto, Youhei and Baudis, Petr},
-  journal = {Zenodo, doi:10.5281/zenodo.2559634},
-  year = {2019}
+  journal = {Zenodo},
+  year = {2019},
+  doi = {10.5281/zenodo.2559634}
 }
 """,
     r"""
@@ -391,8 +392,9 @@ _ENTRIES = (
 @article{rapin2018nevergrad,
   title = {Nevergrad: A Gradient-Free Optimization Platform},
   author = {Rapin, J{\'e}r{\'e}my and Teytaud, Olivier},
-  journal = {https://github.com/facebookresearch/nevergrad},
-  year = {2018}
+  journal = {GitHub repository},
+  year = {2018},
+  url = {https://github.com/facebookresearch/nevergrad}
 }
 """,
     r"""
