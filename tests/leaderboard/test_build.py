@@ -68,7 +68,8 @@ def built(results: Path, tmp_path_factory: pytest.TempPathFactory) -> build.Buil
 
 def test_the_files(built: build.BuiltBoard) -> None:
     names = {path.relative_to(built.out).as_posix() for path in built.files}
-    assert names == {"board.md", "board.csv", "index.html"} | {
+    over_suite = {"figures/profiles.svg", "figures/critical-difference.svg"}
+    assert names == {"board.md", "board.csv", "board.json", "index.html"} | over_suite | {
         f"figures/{task}-{kind}.svg" for task in ("arm-v0", "lp-sphere-v0") for kind in ("curves", "archives")
     }
     assert all(path.is_file() for path in built.files)
@@ -123,7 +124,7 @@ def test_the_page_is_accessible(built: build.BuiltBoard) -> None:
     page = Page((built.out / "index.html").read_text())
     assert page.heads
     assert all(head.get("scope") in ("col", "row", "colgroup") for head in page.heads)
-    assert len(page.images) == 4
+    assert len(page.images) == 2  # those over the suite; the script draws those of a task, with words of their own
     assert all(image.get("alt") for image in page.images)
 
 
@@ -159,6 +160,28 @@ def test_csv_has_one_row_a_group_with_all_digits(built: build.BuiltBoard) -> Non
     summary = built.board.summary
     assert [float(row["qd_score_mean"]) for row in rows] == list(summary["qd_score_mean"])
     assert json.loads(rows[0]["hyperparameters"]) == {}
+
+
+def test_json_has_the_rows_of_the_csv_and_no_number_that_is_none(built: build.BuiltBoard) -> None:
+    content = json.loads((built.out / "board.json").read_text())
+    assert content["title"] == "A board & its <title>"
+    assert len(content["rows"]) == 4
+    assert content["rows"][0]["qd_score_mean"] == built.board.summary["qd_score_mean"].iloc[0]
+    assert content["rows"][0]["qd_score_iqm"] == built.board.summary["qd_score_iqm"].iloc[0]
+    assert "NaN" not in (built.out / "board.json").read_text()
+
+
+def test_the_statistics_over_the_suite_are_shown(built: build.BuiltBoard) -> None:
+    for name in ("index.html", "board.md"):
+        text = (built.out / name).read_text()
+        for part in (
+            "Over the suite",
+            "IQM",
+            "Probability of improvement",
+            "Failed trials have no score",
+            "map-elites 1",
+        ):
+            assert part in text, part
 
 
 def test_markdown_tables_are_rectangular(built: build.BuiltBoard) -> None:
