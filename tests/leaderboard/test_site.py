@@ -221,7 +221,7 @@ def test_every_figure_has_words_and_every_card_what_it_should(visit: Visit) -> N
     for image in page.locator("img").all():
         assert image.get_attribute("alt")
     task = page.locator("#task-arm-v0").inner_text()
-    for part in ("end effector", "version history", "licence", "fingerprint", "budget", "Cully et al. 2015"):
+    for part in ("end effector", "version history", "licence", "fingerprint", "budget", "Fontaine & Nikolaidis"):
         assert part in task
     optimizer = page.locator("#optimizer-cma-mega").inner_text()
     for part in ("Gradient Arborescence", "hyperparameters", "strongest", "Fontaine & Nikolaidis 2021"):
