@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rliable import metrics
 from scipy import stats
@@ -208,6 +208,7 @@ def test_who_lacks_a_task_is_not_aggregated() -> None:
     assert list(robust.aggregate(scores).index) == ["a", "c"]
 
 
+@settings(max_examples=10)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=12), st.randoms(use_true_random=False))
 def test_the_order_of_the_trials_does_not_matter(values: list[float], random: object) -> None:
     shuffled = list(values)

@@ -15,8 +15,8 @@ import pytest
 
 from qdbench.harness import store
 from qdbench.leaderboard import build, render
-from qdbench.leaderboard.site import explorer, overview
-from tests.leaderboard.synthetic import fill, make_config, make_result, make_spec, save_failed
+from qdbench.leaderboard.site import cards, explorer, overview
+from tests.leaderboard.synthetic import fill, make_config, make_result, make_spec, save, save_failed
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -224,7 +224,7 @@ def test_every_figure_has_words_and_every_card_what_it_should(visit: Visit) -> N
     for part in ("end effector", "version history", "licence", "fingerprint", "budget", "Fontaine & Nikolaidis"):
         assert part in task
     optimizer = page.locator("#optimizer-cma-mega").inner_text()
-    for part in ("Gradient Arborescence", "hyperparameters", "strongest", "Fontaine & Nikolaidis 2021"):
+    for part in ("Gradient Arborescence", "mean rank", "strongest", "Fontaine & Nikolaidis 2021"):
         assert part in optimizer
     bibtex = page.locator("#optimizer-cma-mega details")
     bibtex.locator("summary").click()
@@ -339,6 +339,19 @@ def test_ten_thousand_rows_open_in_two_seconds_and_stay_usable(browser: Any, tmp
     assert sorted_after - opened < 0.5
     assert filtered_after - sorted_after < 0.5
     assert elapsed < 2.0 or not alone
+
+
+def test_cards_have_hyperparameters_and_where_an_optimizer_is_strong_and_weak(tmp_path: Path) -> None:
+    for task, score in (("LP-Sphere-v0", 5.0), ("Arm-v0", 1.0)):
+        save(tmp_path, make_config(make_spec(task), "map-elites", hyperparameters={"sigma": 0.3}), score)
+        save(tmp_path, make_config(make_spec(task), "mine:Search"), 3.0)
+    found = build.files_of(tmp_path)[0]
+    made = cards.of_results(found.results, explorer.of_board(found))["optimizers"]  # type: ignore[arg-type]
+    facts = {card.title: card.facts for card in made}
+    assert facts["map-elites"]["hyperparameters"] == "sigma = 0.3"
+    assert facts["map-elites"]["strongest"] == "rank 1 on LP-Sphere-v0"
+    assert facts["map-elites"]["weakest"] == "rank 2 on Arm-v0"
+    assert facts["mine:Search"]["mean rank"] == "1.50 over 2 tasks"
 
 
 def test_the_data_are_the_results(board: Path) -> None:
