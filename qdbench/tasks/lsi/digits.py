@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from qdbench.arguments import check_integer
 from qdbench.numerics import exp
+from qdbench.protocols import precision_of
 from qdbench.spec import Measure, TaskSpec
 from qdbench.tasks.lsi.clip import Clip
 from qdbench.tasks.lsi.embedded import DigitsTask, describe, embed, models
@@ -86,11 +87,13 @@ def make(id: str, digit: int = 8, precision: str = "float32") -> LsiDigits:
         precision,
     )
     found = models(spec)
+    with precision_of(spec):
+        wanted = jnp.asarray([float(index == digit) for index in range(10)], spec.precision)
     return LsiDigits(
         spec=spec,
         generator=found.generator,
         clip=found.clip,
         latents=found.latents,
         texts=embed(spec, [f"a number {name} ." for name in NAMES]),
-        wanted=jnp.asarray([float(index == digit) for index in range(10)], found.latents.mean.dtype),
+        wanted=wanted,
     )
