@@ -30,7 +30,7 @@ SMALL |= {f"Neuro-{name}-v0": {"budget": "smoke"} for name in CONTROL}
 # So long that something happens, and so short that rounding errors stay small.
 SMALL["Neuro-Asterix-v0"] |= {"steps": 200, "rollouts": 8}
 SMALL["Neuro-Pendulum-v0"] |= {"steps": 20}
-SMALL |= {f"Neuro-{name}-v0": {"batch_size": 4} for name in ("MNIST", "FashionMNIST", "KMNIST", "Digits")}
+SMALL |= {f"Neuro-{name}-v0": {"budget": "smoke"} for name in ("MNIST", "FashionMNIST", "KMNIST", "Digits")}
 SMALL |= NEEDED
 
 # Each program of theirs takes 20 seconds to compile; Reacher stands for them.

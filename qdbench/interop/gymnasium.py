@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium
@@ -46,7 +47,8 @@ class TaskEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         batch_size: Solutions of an action.
         budget: Evaluations of an episode; the task's standard budget if None.
         render_mode: ``"rgb_array"`` or None.
-        arguments: The task's own, such as ``dim``.
+        task_arguments: The task's own whose names this takes itself, such as ``budget="smoke"`` of a policy.
+        arguments: The task's other ones, such as ``dim``.
 
     Raises:
         ValueError: If the batch size or the budget is not possible.
@@ -61,9 +63,10 @@ class TaskEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         batch_size: int = 36,
         budget: int | None = None,
         render_mode: str | None = None,
+        task_arguments: Mapping[str, Any] | None = None,
         **arguments: Any,
     ) -> None:
-        self.task = make(task, **arguments)
+        self.task = make(task, **{**arguments, **(task_arguments or {})})
         spec = self.task.spec
         self.render_mode = render_mode
         self._batch_size = check_integer(task, "batch_size", batch_size, 1)

@@ -17,19 +17,19 @@ from qdbench.harness.errors import BudgetError
 from qdbench.interop.gymnasium import TaskEnv
 from qdbench.protocols import Evaluation
 from qdbench.registry import TASKS
-from tests.tasks.instances import SMALL
+from tests.registered import PARAMETERS, SMALL
 
 ROOT = Path(__file__).parents[2]
-IDS = qdbench.list_tasks()
 
 
 def make(id: str, **arguments: Any) -> Any:
-    return gymnasium.make(f"qdbench/{id}", **{**SMALL.get(id, {}), **arguments})
+    own = {name: value for name, value in SMALL.get(id, {}).items() if name not in arguments or name == "budget"}
+    return gymnasium.make(f"qdbench/{id}", task_arguments=own, **arguments)
 
 
-@pytest.mark.parametrize("id", IDS)
+@pytest.mark.parametrize("id", PARAMETERS)
 def test_every_task_passes_gymnasiums_own_check(id: str) -> None:
-    env = make(id, batch_size=5, render_mode="rgb_array")
+    env = make(id, batch_size=5, budget=1000, render_mode="rgb_array")
     # Warnings are errors here.
     check_env(env.unwrapped)
     env.close()
