@@ -27,8 +27,8 @@ class MapElites(Optimizer):
     see :mod:`baselines.voronoi`. It is scored as all optimizers are, in the grid.
 
     Hyperparameters: ``sigma`` 0.5 (or ``iso_sigma`` 0.5 and ``line_sigma`` 0.2 for the line operator), ``batch_size``
-    36, ``initial_size`` 100. CVT-MAP-Elites: also ``cells`` (those of the grid), and ``samples`` 100,000 and ``seed`` 0
-    of the tessellation.
+    36, ``initial_size`` 100. CVT-MAP-Elites: also ``cells`` (those of the grid), and ``samples`` 100,000 and
+    ``cells_seed`` 0 of the tessellation.
     """
 
     variation: Variation
@@ -88,14 +88,14 @@ def make_cvt(
     initial_size: int = 100,
     cells: int | None = None,
     samples: int = voronoi.SAMPLES,
-    seed: int = 0,
+    cells_seed: int = 0,
 ) -> MapElites:
     """Makes CVT-MAP-Elites with Gaussian variation; see :class:`MapElites`.
 
     Raises:
         ValueError: If a size of the tessellation is not possible.
     """
-    partition = voronoi.make("cvt-map-elites", spec, cells, samples, seed)
+    partition = voronoi.make("cvt-map-elites", spec, cells, samples, cells_seed)
     return _make("cvt-map-elites", spec, _gaussian(spec, sigma), partition, batch_size, initial_size)
 
 
@@ -107,7 +107,7 @@ def make_cvt_line(
     initial_size: int = 100,
     cells: int | None = None,
     samples: int = voronoi.SAMPLES,
-    seed: int = 0,
+    cells_seed: int = 0,
 ) -> MapElites:
     """Makes CVT-MAP-Elites with the line operator; see :class:`MapElites`.
 
@@ -115,7 +115,7 @@ def make_cvt_line(
         ValueError: If a size of the tessellation is not possible.
     """
     id = "cvt-map-elites-line"
-    partition = voronoi.make(id, spec, cells, samples, seed)
+    partition = voronoi.make(id, spec, cells, samples, cells_seed)
     return _make(id, spec, _iso_line(spec, iso_sigma, line_sigma), partition, batch_size, initial_size)
 
 

@@ -89,7 +89,7 @@ def make(id: str, spec: TaskSpec, cells: int | None, samples: int, seed: int) ->
         ValueError: If a size is not a positive integer, the seed is negative, or there are fewer samples than cells.
     """
     count = spec.cells if cells is None else cells
-    for name, value, least in (("cells", count, 1), ("seed", seed, 0), ("samples", samples, count)):
+    for name, value, least in (("cells", count, 1), ("cells_seed", seed, 0), ("samples", samples, count)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ValueError(f"optimizer {id!r}: {name} must be an integer of at least {least}, but it is {value!r}")
     made = tables(count, spec.num_measures, samples, seed)

@@ -324,7 +324,8 @@ def numbers_are_leaves(subject: OptimizerSubject) -> None:
         leaves = [jax.tree.leaves(made) for made in (one, two)]
         if describe(one) != describe(two) or all(map(np.array_equal, leaves[0], leaves[1])):
             raise Violation(f"{name} is a static field, or is not used", "a leaf: jnp.asarray(value, spec.precision)")
-        if types := {str(leaf.dtype) for leaf in leaves[0]} - {subject.spec.precision}:
+        floating = [leaf for leaf in leaves[0] if jnp.issubdtype(leaf.dtype, jnp.floating)]
+        if types := {str(leaf.dtype) for leaf in floating} - {subject.spec.precision}:
             raise Violation(f"leaves in {', '.join(sorted(types))}", subject.spec.precision)
 
 

@@ -116,7 +116,7 @@ def test_the_seed_decides() -> None:
         ({"cells": 0}, "cells must be an integer of at least 1, but it is 0"),
         ({"cells": -3}, "cells must be an integer of at least 1, but it is -3"),
         ({"samples": 10}, "samples must be an integer of at least 10000, but it is 10"),
-        ({"seed": -1}, "seed must be an integer of at least 0, but it is -1"),
+        ({"cells_seed": -1}, "cells_seed must be an integer of at least 0, but it is -1"),
     ],
 )
 def test_tessellations_that_are_not_possible(settings: dict[str, Any], message: str) -> None:
