@@ -30,7 +30,7 @@ ABLATED := selection mutation selection+mutation selection+mutation+sampling sel
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune lga-meta lga-decays lga-ablation lga-transfer bbob-lga-tuned lga-tune hpo-mini hpob bench bench-bbob clean FORCE
+.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune lga-meta lga-decays lga-ablation lga-transfer bbob-lga-tuned lga-tune hpo-mini hpob bench bench-bbob bench-neuro boards dqd-more clean FORCE
 
 help: ## list the targets
 	@echo "make TARGET [JOBS=2] [PYTHON=python3.11]"
@@ -123,6 +123,17 @@ bench: $(BENCHMARK) ## speed side by side with pyribs (see benchmarks/README.md)
 bench-bbob: $(BENCHMARK) ## BBOB's functions and whole runs side by side with COCO and evosax (an hour)
 	$(BIN)/python -m benchmarks bbob-functions
 	$(BIN)/python -m benchmarks bbob-runs
+
+bench-neuro: $(BENCHMARK) ## policies and image networks side by side with evosax
+	$(BIN)/python -m benchmarks neuroevolution
+	$(BIN)/python -m benchmarks image-networks
+
+boards: $(RUN) ## rebuild all committed boards (two minutes)
+	$(BIN)/qdbench leaderboard site leaderboards
+
+dqd-more: $(RUN) ## further algorithms beside those of Table 1, into the same results (resumes)
+	$(BIN)/qdbench run --suite dqd-more --jobs $(JOBS) --out results/dqd || test $$? -eq 1
+	$(BIN)/qdbench leaderboard build results/dqd --out results/dqd-board
 
 clean: ## remove the environment, caches and builds (results stay)
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
