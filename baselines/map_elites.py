@@ -20,10 +20,10 @@ from qdbench.spec import TaskSpec
 class MapElites(Optimizer):
     """Every iteration varies uniformly random elites and inserts the offspring in the archive.
 
-    The archive starts with 100 samples of the task's start distribution. Source: mouret2015mapelites; the line
-    operator: vassiliades2018iso; population, batch size and sigmas: fontaine2021dqd.
+    The archive starts with 100 samples of the task's start distribution. Source: mouret2015mapelites; population, batch
+    size and sigmas: fontaine2021dqd.
 
-    CVT-MAP-Elites (vassiliades2018cvt) has Voronoi cells instead of the task's grid, by default as many as the grid;
+    CVT-MAP-Elites has Voronoi cells instead of the task's grid, by default as many as the grid;
     see :mod:`baselines.voronoi`. It is scored as all optimizers are, in the grid.
 
     Hyperparameters: ``sigma`` 0.5 (or ``iso_sigma`` 0.5 and ``line_sigma`` 0.2 for the line operator), ``batch_size``
@@ -77,7 +77,7 @@ def make(spec: TaskSpec, sigma: float = 0.5, batch_size: int = 36, initial_size:
 def make_line(
     spec: TaskSpec, iso_sigma: float = 0.5, line_sigma: float = 0.2, batch_size: int = 36, initial_size: int = 100
 ) -> MapElites:
-    """Makes MAP-Elites with the line operator; see :class:`MapElites`."""
+    """Makes MAP-Elites with the line operator (vassiliades2018iso); see :class:`MapElites`."""
     return _make("map-elites-line", spec, _iso_line(spec, iso_sigma, line_sigma), Grid(), batch_size, initial_size)
 
 
@@ -90,7 +90,7 @@ def make_cvt(
     samples: int = voronoi.SAMPLES,
     cells_seed: int = 0,
 ) -> MapElites:
-    """Makes CVT-MAP-Elites with Gaussian variation; see :class:`MapElites`.
+    """Makes CVT-MAP-Elites (vassiliades2018cvt) with Gaussian variation; see :class:`MapElites`.
 
     Raises:
         ValueError: If a size of the tessellation is not possible.
@@ -109,7 +109,7 @@ def make_cvt_line(
     samples: int = voronoi.SAMPLES,
     cells_seed: int = 0,
 ) -> MapElites:
-    """Makes CVT-MAP-Elites with the line operator; see :class:`MapElites`.
+    """Makes CVT-MAP-Elites (vassiliades2018cvt) with the line operator (vassiliades2018iso); see :class:`MapElites`.
 
     Raises:
         ValueError: If a size of the tessellation is not possible.

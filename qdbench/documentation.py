@@ -54,6 +54,9 @@ def documentation(entry_point: str) -> Documentation:
     module = _module(name)
     factory = _definition(module, attribute)
     made = getattr(factory, "returns", None)
+    if isinstance(made, ast.BinOp):
+        # Of a union, the first.
+        made = made.left
     owner = _class(name, made.id) if isinstance(made, ast.Name) else None
     if factory is None:
         owner = next((node for node in module.body if isinstance(node, ast.ClassDef) and _is_public(node)), None)

@@ -1,4 +1,4 @@
-"""A record alone is enough to make its trial again, for every registered optimizer."""
+"""A record alone is enough to make its trial again, for every registered pure optimizer."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import baselines
 import qdbench
 from qdbench.harness import rebuild, trial
 from qdbench.harness.jobs import config_of
+from qdbench.harness.plugins import is_pure
 from qdbench.registry import OPTIMIZERS
 from qdbench.spec import TaskSpec
 
 FILE = Path(__file__).parent / "optimizers.py"
-IDS = [entry.id for entry in OPTIMIZERS if entry.is_available]
+IDS = [entry.id for entry in OPTIMIZERS if entry.is_available and is_pure(entry.id)]
 SPECS = {id: qdbench.make(id, dim=5).spec for id in ("Arm-v0", "BBOB-F01-v0")}
 
 

@@ -61,7 +61,7 @@ def test_the_figures(board: BbobBoard) -> None:
     names = {name for name in files_of(board) if name.startswith("figures/")}
     expected = {
         (2, "runtimes"): {"runtimes", "runtimes-d2-20000", "runtimes-d5-50000"},
-        (1, "precision"): {"scores-d20-1600", "curves-d20-1600"},
+        (1, "precision"): {"scores-d20-1600", "curves-d20-1600", "critical-difference", "profiles"},
         (4, "precision"): {"settings", "settings-curves", "scores-d20-1600", "curves-d20-1600"},
     }
     assert names == {f"figures/{name}.svg" for name in expected[len(board.experiment.settings), board.kind]}
@@ -154,7 +154,7 @@ def test_without_the_gaussian_ga_there_are_means_and_a_reason() -> None:
 
 
 def test_mean_ranks_stand_beside_the_scores_with_their_intervals() -> None:
-    (section,) = assemble(in_memory(LGA)).sections
+    section, *_ = assemble(in_memory(LGA)).sections
     table = section.tables[0]
     heads = [column.full_title for column in table.columns]
     assert heads[2:8] == [f"{group} {split}" for group in ("Geometric mean score", "Mean rank") for split in SPLITS]

@@ -132,7 +132,7 @@ def _row(task: int, optimizer: int, group: Mapping[str, Any], metric: str) -> li
     ]
 
 
-def _short(value: float) -> float | int | None:
+def _short(value: int | float) -> float | int | None:
     """Six significant digits; None where there is no number."""
     if not math.isfinite(value):
         return None

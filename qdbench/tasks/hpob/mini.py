@@ -37,7 +37,7 @@ class TableTask(HpoTask):
 
     Source: pineda2021hpob, whose discrete benchmark looks accuracies up, too; there, optimizers choose from the table.
 
-    Version history: HPO-Mini-v0, 1,000 configurations a task.
+    Version history: v0, 1,000 configurations a task.
     """
 
     spec: TaskSpec = eqx.field(static=True)

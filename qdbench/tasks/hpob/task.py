@@ -73,8 +73,8 @@ class SurrogateTask(HpoTask):
 
     Source: pineda2021hpob; the start and the clipping lange2023lga, section 6.3.
 
-    Version history: HPOB-v0, the surrogates of HPO-B v3 (``saved-surrogates.zip``, sha256 bda3a71e...). HPO-Mini-v0,
-    surrogates of our own (:mod:`qdbench.tasks.hpob.mini`).
+    Version history: v0 of HPOB, the surrogates of HPO-B v3 (``saved-surrogates.zip``, sha256 bda3a71e...); v0 of
+    HPO-Mini, surrogates of our own (:mod:`qdbench.tasks.hpob.mini`); v0 of HPO-Own, those that a user names.
     """
 
     spec: TaskSpec = eqx.field(static=True)
