@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from qdbench.cli import app
 from qdbench.harness import store
+from qdbench.harness.suite import suite_names
 
 OPTIMIZERS = Path(__file__).parent / "harness" / "optimizers.py"
 
@@ -52,7 +53,7 @@ def test_listings(kind: str, names: list[str]) -> None:
     [
         (
             ("run", "--suite", "quik"),
-            "no suite 'quik': the suites are bbob-coco, bbob-lga, bbob-lga-grid, bbob-lga-tuned, dqd, quick",
+            f"no suite 'quik': the suites are {', '.join(suite_names())};",
         ),
         (("run",), "name a suite"),
         (("run", "--task", "LP-Spere-v0", "--optimizer", "cma-mega"), "did you mean LP-Sphere-v0"),

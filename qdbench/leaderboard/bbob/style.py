@@ -33,7 +33,7 @@ _KNOWN = {
     "mr15-ga": Mark("#d55e00", "-", "^"),
     "samr-ga": Mark("#cc79a7", "-", "v"),
     "gesmr-ga": Mark("#9a8a00", "-", "D"),
-    "learned-ga": Mark("#7b2fbe", "-", "*"),
+    "lga": Mark("#7b2fbe", "-", "*"),
     "openai-es": Mark("#56b4e9", "-", "P"),
     "sep-cma-es": Mark("#0072b2", "-", "X"),
     "cma-es": Mark(INK, "-", "o"),
