@@ -176,7 +176,7 @@ def gradients_are_derivatives(subject: TaskSubject) -> None:
     """Gradients agree with finite differences, and come with the same values.
 
     The objective's gradient is `(batch, dim)` and the measures' Jacobian `(batch, k, dim)`, in the spec's precision.
-    Along a random direction they agree with central differences, to 2 % (float32) or 1 % (float64), at the best of
+    Along a random direction they agree with central differences, to 3 % (float32) or 1 % (float64), at the best of
     several step sizes. A task with `spec.differentiable=False` raises ValueError when it is asked for them.
     """
     spec = subject.spec
@@ -200,7 +200,7 @@ def gradients_are_derivatives(subject: TaskSubject) -> None:
     scale = np.maximum(np.abs(slopes), 1e-3 * np.maximum(1, np.abs(slopes).max()))
     errors = np.nanmin(np.abs(differences - slopes) / scale, axis=0)
     row, part_index = np.unravel_index(errors.argmax(), errors.shape)
-    if errors.max() > (0.02 if spec.precision == "float32" else 0.01):
+    if errors.max() > (0.03 if spec.precision == "float32" else 0.01):
         part_name = "objective" if part_index == 0 else f"measure {part_index - 1}"
         near = differences[np.abs(differences[:, row, part_index] - slopes[row, part_index]).argmin(), row, part_index]
         raise Violation(
