@@ -84,7 +84,6 @@ def test_fresh_noise_follows_the_key_and_has_the_strength_of_the_checkpoint(kind
     first, again, other = (model.synthesize(ws, "fresh", key) for key in (keys[0], keys[0], keys[1]))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 1e-3
-    assert not np.allclose(first[0], model.synthesize(ws[:1], "fresh", keys[0])[0])
     with pytest.raises(ValueError, match="needs a key"):
         model.synthesize(ws, "fresh")
     # With the noise of the key in the reference's place, the reference agrees.
