@@ -45,19 +45,21 @@ class Voronoi(Partition):
         nearby: ``(buckets, entries)``: the indices of the centroids that can be nearest in each bucket of a grid with
             ``per_side`` buckets along each measure, in ascending order; rows are filled up with their last entry.
         per_side: Buckets along each measure.
+        cells: The number of centroids.
         samples: Samples that the centroids were made of.
-        seed: Their seed.
+        cells_seed: Their seed.
     """
 
     centroids: Float[Array, "cells k"]
     nearby: Int[Array, "buckets entries"]
     per_side: int = eqx.field(static=True, metadata={"derived": True})
+    cells: int = eqx.field(static=True)
     samples: int = eqx.field(static=True)
-    seed: int = eqx.field(static=True)
+    cells_seed: int = eqx.field(static=True)
 
-    def cells(self, spec: TaskSpec) -> int:
+    def num_cells(self, spec: TaskSpec) -> int:
         """The number of centroids."""
-        return self.centroids.shape[0]
+        return self.cells
 
     def index(self, spec: TaskSpec, measures: Float[Array, "batch k"]) -> Int[Array, " batch"]:
         """The index of the nearest centroid, the first among equals."""
@@ -97,8 +99,9 @@ def make(id: str, spec: TaskSpec, cells: int | None, samples: int, seed: int) ->
         centroids=jnp.asarray(made.centroids, spec.precision),
         nearby=jnp.asarray(made.nearby),
         per_side=made.per_side,
+        cells=count,
         samples=samples,
-        seed=seed,
+        cells_seed=seed,
     )
 
 

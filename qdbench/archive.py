@@ -61,7 +61,7 @@ class Partition(eqx.Module):
     """How the measures' intervals are divided into cells."""
 
     @abc.abstractmethod
-    def cells(self, spec: TaskSpec) -> int:
+    def num_cells(self, spec: TaskSpec) -> int:
         """The number of cells."""
 
     @abc.abstractmethod
@@ -72,7 +72,7 @@ class Partition(eqx.Module):
 class Grid(Partition):
     """The task's own grid."""
 
-    def cells(self, spec: TaskSpec) -> int:
+    def num_cells(self, spec: TaskSpec) -> int:
         """The number of cells."""
         return spec.cells
 
@@ -86,7 +86,7 @@ _GRID = Grid()
 
 def empty(spec: TaskSpec, keep_solutions: bool = True, partition: Partition = _GRID) -> Archive:
     """An archive without elites."""
-    cells = partition.cells(spec)
+    cells = partition.num_cells(spec)
     rows = cells if keep_solutions else 0
     return Archive(
         objective=jnp.full(cells, -jnp.inf, spec.precision),

@@ -8,17 +8,16 @@ counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
 
 from qdbench import archive
 from qdbench.harness import compiled, trace
-from qdbench.protocols import Evaluation, HostTask, Task
+from qdbench.harness.evaluator import evaluator
+from qdbench.protocols import HostTask, Task
 
 CHUNK = 128
 """Elites that are evaluated at once, with one key."""
@@ -34,12 +33,13 @@ def correct(task: Task | HostTask, elites: archive.Archive, keys: compiled.Keys)
     """
     again = archive.empty(elites.spec, keep_solutions=False)
     solutions = np.asarray(elites.solutions)[np.isfinite(np.asarray(elites.objective))]
-    evaluate = _evaluator(task)
+    evaluate = evaluator(task)
     for number, first in enumerate(range(0, len(solutions), CHUNK)):
         rows = solutions[first : first + CHUNK]
         missing = CHUNK - len(rows)
         # Always as many, so that one program serves all; what fills up the last chunk does not count.
-        evaluation = evaluate(keys.of_correction(number), np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)]))
+        padded = np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)])
+        evaluation = evaluate(keys.of_correction(number), padded, False)
         objective = np.array(evaluation.objective, elites.spec.precision)
         objective[len(rows) :] = np.nan
         again = _insert(again, jnp.asarray(objective), jnp.asarray(evaluation.measures))
@@ -47,18 +47,6 @@ def correct(task: Task | HostTask, elites: archive.Archive, keys: compiled.Keys)
         "corrected_qd_score": trace.shortest(archive.qd_score(again)),
         "corrected_coverage": 100 * int(again.size) / again.spec.cells,
     }
-
-
-def _evaluator(task: Task | HostTask) -> Callable[[Key[Array, ""], np.ndarray], Evaluation]:
-    if not isinstance(task, Task):
-        return task.evaluate
-    nameless = compiled.anonymous(task)
-    return lambda key, rows: _evaluate(nameless, key, rows)
-
-
-@jax.jit
-def _evaluate(task: Task, key: Key[Array, ""], rows: Float[Array, "batch dim"]) -> Evaluation:
-    return task.evaluate(key, rows)
 
 
 @jax.jit

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array
 
 from qdbench.harness import scoring, trace
 from qdbench.harness.compiled import INITIAL, Keys, Outcome, Progress, check_size, incumbent_score, sizes
 from qdbench.harness.errors import BudgetError, TrialError
+from qdbench.harness.evaluator import evaluator
 from qdbench.harness.hits import solved
 from qdbench.harness.incumbent import IncumbentTester
 from qdbench.protocols import Batch, Evaluation, HostOptimizer, HostTask, Optimizer, Task, check_solutions
@@ -147,22 +148,6 @@ def _pure_batches(optimizer: Optimizer, keys: Keys, budget: int) -> Iterator[Ask
             evaluation = Evaluation(*(None if part is None else jnp.asarray(part) for part in received[0]))
             state = tell(tell_key(*place), state, batch, solutions, evaluation)
             used += batch.size
-
-
-def evaluator(task: Task | HostTask) -> Callable[[Key[Array, ""], np.ndarray, bool], Evaluation]:
-    """The function of a key, solutions and whether gradients are wanted; that of a pure task is compiled."""
-    if not isinstance(task, Task):
-        return task.evaluate
-    compiled = jax.jit(lambda key, solutions, gradients: task.evaluate(key, solutions, gradients), static_argnums=2)
-
-    def evaluate(key: Key[Array, ""], solutions: np.ndarray, gradients: bool) -> Evaluation:
-        # A host optimizer may change its batch size at will; padding keeps the number of compilations small.
-        padded = 1 << (len(solutions) - 1).bit_length()
-        rows = np.concatenate([solutions, np.repeat(solutions[-1:], padded - len(solutions), axis=0)])
-        evaluation = compiled(key, rows, gradients)
-        return Evaluation(*(None if part is None else np.array(part)[: len(solutions)] for part in evaluation))
-
-    return evaluate
 
 
 def _tester(task: Task | HostTask, keys: Keys) -> Callable[[Array], Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import baselines
@@ -57,7 +57,8 @@ def arguments_of(id: str, spec: TaskSpec, recorded: Mapping[str, Any]) -> dict[s
     """Arguments of :func:`baselines.make` that give an optimizer with exactly these settings.
 
     Settings are what an optimizer became, not what it was asked for: an elite ratio is there as a number of elites. So
-    arguments are searched, one at a time, each time the one after which the fewest settings differ. What is returned
+    arguments are searched, one at a time, each time the one after which the fewest settings differ, where those
+    that are called as a setting do not give all of them. What is returned
     gives the recorded settings, whichever of several such arguments were given at the time.
 
     Args:
@@ -70,8 +71,13 @@ def arguments_of(id: str, spec: TaskSpec, recorded: Mapping[str, Any]) -> dict[s
     """
     factory, bound = OPTIMIZERS.resolve(id)
     names = [name for name in inspect.signature(factory).parameters if name not in ("spec", *bound)]
-    given: dict[str, Any] = {}
-    differing = _differing(_settings(id, spec, given), recorded)
+    plain: tuple[tuple[str, Any], ...] = ()
+    starts = [
+        (start, _differing(_settings(id, spec, dict(start)), recorded))
+        for start in (plain, _namesakes(names, recorded))
+    ]
+    chosen, differing = min(starts, key=lambda start: len(start[1]))
+    given = dict(chosen)
     while differing:
         choices = [
             (len(left), _unlikeness(name, differing), given | {name: value}, left)
@@ -84,6 +90,12 @@ def arguments_of(id: str, spec: TaskSpec, recorded: Mapping[str, Any]) -> dict[s
             raise RebuildError(f"no arguments of {id} give the recorded settings: {_shown(differing)}")
         _, _, given, differing = min(choices, key=lambda choice: choice[:2])
     return given
+
+
+def _namesakes(names: Iterable[str], recorded: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """The values of settings that are called as an argument is, on their own or within a part of the optimizer."""
+    last = {setting.rpartition(".")[2]: value for setting, value in recorded.items()}
+    return tuple((name, last[name]) for name in names if isinstance(last.get(name), bool | int | float | str))
 
 
 def _arguments(config: TrialConfig, spec: TaskSpec) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from qdbench.arguments import check_integer
 from qdbench.harness import host, scoring, trace
 from qdbench.harness.compiled import Keys
 from qdbench.harness.errors import BudgetError
+from qdbench.harness.evaluator import evaluator
 from qdbench.harness.trial import keys_of
 from qdbench.protocols import check_solutions, precision_of
 
@@ -84,7 +85,7 @@ class TaskEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self.observation_space: spaces.Space[Any] = spaces.Dict(
             {**objective, "used": _box((1,), 0.0, 1.0, spec.precision)}
         )
-        self._evaluate = host.evaluator(self.task)
+        self._evaluate = evaluator(self.task)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

@@ -11,8 +11,8 @@ import pandas as pd
 from qdbench.harness.result import FinalArchive
 from qdbench.leaderboard import aggregate, figures, published, statistics, suitewide
 from qdbench.leaderboard.aggregate import Results
-from qdbench.leaderboard.bbob.content import Section
 from qdbench.leaderboard.plot import Plot
+from qdbench.leaderboard.sectioned.content import Section
 from qdbench.leaderboard.tables import Table, overall_table
 from qdbench.spec import TaskSpec
 from qdbench.wording import count, span

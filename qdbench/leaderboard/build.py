@@ -13,16 +13,15 @@ from qdbench.harness.result import FinalArchive, TrialResult
 from qdbench.leaderboard import aggregate, figures, render
 from qdbench.leaderboard.aggregate import Problem, Results
 from qdbench.leaderboard.bbob import board as bbob_board
-from qdbench.leaderboard.bbob import render as bbob_render
-from qdbench.leaderboard.bbob.board import BbobBoard
 from qdbench.leaderboard.bbob.data import is_bbob
 from qdbench.leaderboard.board import Board, assemble
 from qdbench.leaderboard.hpob import board as hpob_board
-from qdbench.leaderboard.hpob.board import HpoBoard
 from qdbench.leaderboard.hpob.data import is_hpo
 from qdbench.leaderboard.plot import Plot
+from qdbench.leaderboard.sectioned import render as section_pages
+from qdbench.leaderboard.sectioned.board import SectionedBoard
 
-AnyBoard = Board | BbobBoard | HpoBoard
+AnyBoard = Board | SectionedBoard
 MARKDOWN, CSV, JSON, PAGE = "board.md", "board.csv", "board.json", "index.html"
 
 
@@ -154,8 +153,8 @@ def _assemble(results: Results, title: str | None) -> AnyBoard:
 
 def _render(board: AnyBoard) -> dict[str, bytes]:
     svgs = {plot.name: figures.svg_bytes(plot.figure) for plot in _plots(board)}
-    if isinstance(board, BbobBoard | HpoBoard):
-        pages = bbob_render.to_markdown(board), bbob_render.to_csv(board), bbob_render.to_html(board, svgs)
+    if isinstance(board, SectionedBoard):
+        pages = section_pages.to_markdown(board), section_pages.to_csv(board), section_pages.to_html(board, svgs)
     else:
         pages = render.to_markdown(board), render.to_csv(board), render.to_html(board, svgs)
     named = {name: text.encode() for name, text in zip((MARKDOWN, CSV, PAGE), pages, strict=True)}
@@ -165,7 +164,7 @@ def _render(board: AnyBoard) -> dict[str, bytes]:
 
 def _json(board: AnyBoard) -> str:
     """The rows of the CSV with the title, the description and the provenance."""
-    table = board.values if isinstance(board, BbobBoard | HpoBoard) else board.summary.drop(columns="score_mean")
+    table = board.values if isinstance(board, SectionedBoard) else board.summary.drop(columns="score_mean")
     rows = [
         {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()}
         for row in table.to_dict("records")
@@ -175,8 +174,8 @@ def _json(board: AnyBoard) -> str:
 
 
 def _plots(board: AnyBoard) -> list[Plot]:
-    if isinstance(board, BbobBoard | HpoBoard):
-        return bbob_render.plots(board)
+    if isinstance(board, SectionedBoard):
+        return section_pages.plots(board)
     return [plot for plots in board.plots.values() for plot in plots] + list(board.suite.plots if board.suite else ())
 
 

@@ -11,8 +11,8 @@ import rich.table
 import rich.text
 
 from qdbench.leaderboard import figures, published, tables
-from qdbench.leaderboard.bbob.content import Section
 from qdbench.leaderboard.board import Board
+from qdbench.leaderboard.sectioned.content import Section
 from qdbench.leaderboard.site import cards, explorer
 from qdbench.leaderboard.tables import Cell, Column, Table
 

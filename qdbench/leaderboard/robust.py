@@ -16,8 +16,6 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.oneway import anova_oneway
 
-from qdbench.leaderboard.bbob.ranks import ranks
-
 RESAMPLES = 2000
 LEVEL = 0.95
 ALPHA = 0.05
@@ -33,6 +31,16 @@ class Estimate(NamedTuple):
     value: float
     low: float
     high: float
+
+
+def ranks(means: np.ndarray) -> np.ndarray:
+    """The ranks along the last axis, of the same shape: 1 is the least, equal values share the mean of their ranks.
+
+    NaN has no rank, and the others are ranked without it.
+    """
+    own, others = means[..., :, None], means[..., None, :]
+    below, equal = (others < own).sum(axis=-1), (others == own).sum(axis=-1)
+    return np.where(np.isnan(means), np.nan, below + (equal + 1) / 2)
 
 
 def iqm(values: np.ndarray, axis: int | None = None) -> np.ndarray:

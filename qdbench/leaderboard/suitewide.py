@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from qdbench.leaderboard import robust
-from qdbench.leaderboard.bbob.content import Section
 from qdbench.leaderboard.robust import ALPHA, Estimate, Scores
+from qdbench.leaderboard.sectioned.content import Section
 from qdbench.leaderboard.statistics import p_text
 from qdbench.leaderboard.suitewide_figures import Styled, differences_plot, profiles_plot
 from qdbench.leaderboard.tables import Cell, Column, Table, number

@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from qdbench.leaderboard import render
-from qdbench.leaderboard.bbob import style
 from qdbench.leaderboard.bbob.normalised import LARGEST_RATIO
-from qdbench.leaderboard.bbob.style import Mark
 from qdbench.leaderboard.figures import INK, MUTED, OKABE_ITO, SETTINGS, svg_bytes
+from qdbench.leaderboard.sectioned import style
+from qdbench.leaderboard.sectioned.style import Mark
 from qdbench.leaderboard.tables import MISSING, Cell, Column, Table, number, records_table, scientific
 from qdbench.metabbo import compare
 from qdbench.metabbo.compare import SPLITS, Band, CompareError, Group, TaskName

@@ -146,5 +146,5 @@ def test_by_default_there_are_as_many_cells_as_in_the_grid() -> None:
     with precision_of(spec):
         optimizer = baselines.make("cvt-map-elites", spec, samples=100)
         archive = optimizer.init(jax.random.key(0))
-    assert optimizer.partition.cells(spec) == spec.cells == 16
+    assert optimizer.partition.num_cells(spec) == spec.cells == 16
     assert archive.objective.shape == (16,)

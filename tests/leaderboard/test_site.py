@@ -204,7 +204,8 @@ def test_curves_tell_their_values(visit: Visit) -> None:
     page.keyboard.press("Home")
     assert "36,010 evaluations" in tip.inner_text() or "0 evaluations" in tip.inner_text()
     box = picture.bounding_box()
-    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.5)
+    assert box
+    picture.hover(position={"x": box["width"] * 0.5, "y": box["height"] * 0.5})  # scrolls to it first
     assert "180,050 evaluations" in tip.inner_text()
     page.locator("#curves .legend button").first.click()
     assert page.locator("#curves .legend button").first.get_attribute("aria-pressed") == "false"

@@ -3,48 +3,41 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 
 from qdbench.harness.result import TrialRecord
 from qdbench.leaderboard.aggregate import Results
-from qdbench.leaderboard.bbob import data, precision_board, runtime_board, style
-from qdbench.leaderboard.bbob.content import Content, Section
+from qdbench.leaderboard.bbob import data, precision_board, runtime_board
 from qdbench.leaderboard.bbob.data import Experiment
-from qdbench.leaderboard.bbob.style import Mark
-from qdbench.leaderboard.tables import Table, records_table
+from qdbench.leaderboard.bbob.functions import title as title_of
+from qdbench.leaderboard.labels import label_groups
+from qdbench.leaderboard.sectioned import style
+from qdbench.leaderboard.sectioned.board import Place, SectionedBoard
+from qdbench.leaderboard.sectioned.content import Content
+from qdbench.leaderboard.sectioned.style import Mark
+from qdbench.leaderboard.tables import Table
 from qdbench.wording import count
 
 TITLES = {"precision": "BBOB: precision within a fixed budget", "runtimes": "BBOB: runtimes to fixed targets"}
 Kind = Literal["precision", "runtimes"]
-_LEFT_OUT = ("recorded",)
 
 
 @dataclasses.dataclass(frozen=True)
-class BbobBoard:
+class BbobBoard(SectionedBoard):
     """The contents of a BBOB board.
 
     Attributes:
-        title: The heading.
         kind: ``"precision"`` or ``"runtimes"``.
-        results: What was read from the files.
         experiment: The table of finished trials.
-        brief: The ranking for a terminal.
-        sections: What the pages show.
-        values: What the CSV holds: one row for each setting, function and optimizer.
-        look: The mark of each optimizer.
     """
 
-    title: str
+    least: ClassVar[float] = data.FLOOR
+
     kind: Kind
-    results: Results
     experiment: Experiment
-    brief: Table
-    sections: tuple[Section, ...]
-    values: pd.DataFrame
-    look: dict[str, Mark]
 
     def description(self) -> str:
         """What was run, in one sentence."""
@@ -61,26 +54,29 @@ class BbobBoard:
             f"{of_each} trials of each on {count(trials['instance'].nunique(), 'instance')}, {len(trials):,} in all."
         )
 
-    def provenance(self) -> dict[str, list[str]]:
-        """The distinct values of each key of the provenance, but for the times of recording, which all differ."""
-        found: dict[str, set[str]] = {}
-        for trial in self.results.trials.values():
-            for key, value in trial.record.provenance.items():
-                found.setdefault(key, set()).add(value)
-        return {key: sorted(values) for key, values in sorted(found.items()) if key not in _LEFT_OUT}
+    def places(self) -> dict[str, Place]:
+        """A task is a function in a dimension and budget, over all instances."""
+        records = self.results.records()
+        labels = label_groups({digest: record.config for digest, record in records.items()})
+        several = len({record.config.budget for record in records.values()}) > 1
+        found = {}
+        for digest, (_, optimizer) in labels.items():
+            config = records[digest].config
+            function, dim, budget = data.function_of(config), config.task.dim, config.budget
+            task = f"{title_of(function)}, D = {dim}" + (f", {budget:,}" if several else "")
+            found[digest] = Place((dim, budget, function), task, optimizer)
+        return found
 
-    def incidents(self) -> list[Table]:
-        """The failed trials and the files that do not count."""
-        tables = []
-        if self.results.failures:
-            titles = ("Function", "D", "Instance", "Optimizer", "Repetition", "Error")
-            failures = sorted(self.results.failures.values(), key=lambda record: (*_place(record), record.error))
-            rows = [dict(zip(titles, (*_place(record), record.error), strict=True)) for record in failures]
-            tables.append(records_table("Failed trials", titles, rows))
-        if self.results.problems:
-            problems = [problem._asdict() for problem in self.results.problems]
-            tables.append(records_table("Files that do not count", ("Kind", "File", "Reason"), problems))
-        return tables
+    def names_of(self, record: TrialRecord) -> dict[str, str | int]:
+        """Function, dimension, instance, optimizer and repetition."""
+        config = record.config
+        return {
+            "Function": data.function_of(config),
+            "D": config.task.dim,
+            "Instance": data.instance_of(config),
+            "Optimizer": config.optimizer,
+            "Repetition": config.repetition,
+        }
 
 
 def kind_of(experiment: Experiment) -> Kind:
@@ -129,9 +125,3 @@ def _content(results: Results, experiment: Experiment, kind: Kind, look: dict[st
         assert isinstance(experiment.hits, np.ndarray)
         return runtime_board.content(experiment, experiment.hits, look)
     return precision_board.content(results, experiment, look)
-
-
-def _place(record: TrialRecord) -> tuple[int, int, int, str, int]:
-    config = record.config
-    function, instance = data.function_of(config), data.instance_of(config)
-    return function, config.task.dim, instance, config.optimizer, config.repetition

@@ -11,13 +11,14 @@ import pandas as pd
 from qdbench.leaderboard import suitewide
 from qdbench.leaderboard.aggregate import Results
 from qdbench.leaderboard.bbob import normalised, precision_curves, precision_figures, ranks
-from qdbench.leaderboard.bbob.cells import best_cell, by_function, mean_cell, place_text, rank_cell, score_cell
-from qdbench.leaderboard.bbob.content import Content, Section
+from qdbench.leaderboard.bbob.cells import by_function, mean_cell, score_cell
 from qdbench.leaderboard.bbob.data import Experiment, Setting
 from qdbench.leaderboard.bbob.functions import shown_splits, title
 from qdbench.leaderboard.bbob.normalised import Scored
-from qdbench.leaderboard.bbob.style import Mark
 from qdbench.leaderboard.plot import Plot
+from qdbench.leaderboard.sectioned.cells import best_cell, place_text, rank_cell
+from qdbench.leaderboard.sectioned.content import Content, Section
+from qdbench.leaderboard.sectioned.style import Mark
 from qdbench.leaderboard.tables import Cell, Column, Table, scientific
 
 _BRIEF = 5
@@ -44,7 +45,7 @@ def content(results: Results, experiment: Experiment, look: Mapping[str, Mark]) 
     Args:
         results: For the traces.
         experiment: At least one trial.
-        look: From :func:`qdbench.leaderboard.bbob.style.marks`.
+        look: From :func:`qdbench.leaderboard.sectioned.style.marks`.
     """
     settings = {setting: normalised.score(setting, experiment.of(setting)) for setting in experiment.settings}
     featured = _featured(experiment.settings)

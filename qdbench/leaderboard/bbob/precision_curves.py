@@ -12,8 +12,8 @@ from qdbench.leaderboard.bbob import normalised, precision_figures
 from qdbench.leaderboard.bbob.data import Experiment, Setting
 from qdbench.leaderboard.bbob.normalised import Scored
 from qdbench.leaderboard.bbob.precision_figures import Curve
-from qdbench.leaderboard.bbob.style import Mark
 from qdbench.leaderboard.plot import Plot
+from qdbench.leaderboard.sectioned.style import Mark
 
 _POINTS = 25
 

@@ -12,11 +12,11 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from qdbench.leaderboard.bbob import style
 from qdbench.leaderboard.bbob.data import Setting
 from qdbench.leaderboard.bbob.functions import HOLD_OUT, TRAINING, title
-from qdbench.leaderboard.bbob.style import Mark
 from qdbench.leaderboard.figures import INK, MUTED, SETTINGS
+from qdbench.leaderboard.sectioned import style
+from qdbench.leaderboard.sectioned.style import Mark
 from qdbench.leaderboard.tables import scientific
 
 Curve = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -34,7 +34,7 @@ def scores_figure(
     Args:
         functions: From :func:`qdbench.leaderboard.bbob.normalised.functions_table`.
         order: The optimizers to show.
-        look: From :func:`qdbench.leaderboard.bbob.style.marks`.
+        look: From :func:`qdbench.leaderboard.sectioned.style.marks`.
         baseline: What the baseline is called.
     """
     present = set(functions["function"])

@@ -6,20 +6,11 @@ import numpy as np
 import pandas as pd
 
 from qdbench.leaderboard.bbob.functions import SPLITS, members_of
+from qdbench.leaderboard.robust import ranks
 
 RESAMPLES = 2000
 _LEVEL = 95.0
 _SEED = 0
-
-
-def ranks(means: np.ndarray) -> np.ndarray:
-    """The ranks along the last axis, of the same shape: 1 is the least, equal values share the mean of their ranks.
-
-    NaN has no rank, and the others are ranked without it.
-    """
-    own, others = means[..., :, None], means[..., None, :]
-    below, equal = (others < own).sum(axis=-1), (others == own).sum(axis=-1)
-    return np.where(np.isnan(means), np.nan, below + (equal + 1) / 2)
 
 
 def mean_ranks(functions: pd.DataFrame) -> pd.DataFrame:

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from qdbench.leaderboard.bbob import runtime, runtime_figures
-from qdbench.leaderboard.bbob.content import Content, Section
 from qdbench.leaderboard.bbob.data import Experiment, Setting
 from qdbench.leaderboard.bbob.functions import GROUPS, title
-from qdbench.leaderboard.bbob.style import Mark
 from qdbench.leaderboard.plot import Plot
+from qdbench.leaderboard.sectioned.content import Content, Section
+from qdbench.leaderboard.sectioned.style import Mark
 from qdbench.leaderboard.tables import MISSING, Cell, Column, Table, scientific
 
 SHOWN = (1e1, 1e0, 1e-1, 1e-2, 1e-3, 1e-5, 1e-7, 1e-8)
@@ -50,7 +50,7 @@ def content(experiment: Experiment, hits: np.ndarray, look: Mapping[str, Mark]) 
     Args:
         experiment: At least one trial.
         hits: ``(trials, targets)`` of its trials.
-        look: From :func:`qdbench.leaderboard.bbob.style.marks`.
+        look: From :func:`qdbench.leaderboard.sectioned.style.marks`.
     """
     areas, reached, panels, sections = {}, {}, {}, []
     for setting in experiment.settings:

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
-from qdbench.leaderboard.bbob import style
-from qdbench.leaderboard.bbob.style import Mark
 from qdbench.leaderboard.figures import MUTED, SETTINGS
+from qdbench.leaderboard.sectioned import style
+from qdbench.leaderboard.sectioned.style import Mark
 
 WIDTH = 10.6
 _COLUMNS = 3
@@ -34,7 +34,7 @@ def distributions_figure(
         log_points: log10 of evaluations / dimension.
         budget: log10 of the budget / dimension.
         order: The optimizers to show.
-        look: From :func:`qdbench.leaderboard.bbob.style.marks`.
+        look: From :func:`qdbench.leaderboard.sectioned.style.marks`.
     """
     columns = min(_COLUMNS, len(panels))
     rows = -(-len(panels) // columns)

@@ -9,22 +9,22 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from qdbench.harness.result import TrialConfig, TrialRecord
+from qdbench.harness.result import TrialRecord
 from qdbench.leaderboard import robust
 from qdbench.leaderboard.aggregate import Results, mean_interval
-from qdbench.leaderboard.bbob import style
-from qdbench.leaderboard.bbob.cells import best_cell, place_text, rank_cell
-from qdbench.leaderboard.bbob.content import Section
-from qdbench.leaderboard.bbob.style import Mark
 from qdbench.leaderboard.hpob import curves, data, figures, published
 from qdbench.leaderboard.hpob.data import FAMILIES, Experiment, Setting
 from qdbench.leaderboard.plot import Plot
+from qdbench.leaderboard.sectioned import style
+from qdbench.leaderboard.sectioned.board import Place, SectionedBoard
+from qdbench.leaderboard.sectioned.cells import best_cell, place_text, rank_cell
+from qdbench.leaderboard.sectioned.content import Section
+from qdbench.leaderboard.sectioned.style import Mark
 from qdbench.leaderboard.suitewide_figures import differences_plot
-from qdbench.leaderboard.tables import Cell, Column, Table, number, records_table, scientific
+from qdbench.leaderboard.tables import Cell, Column, Table, number, scientific
 from qdbench.wording import count
 
 TITLE = "HPO: regret within a fixed budget"
-_LEFT_OUT = ("recorded",)
 _BRIEF = 3
 
 SCORE_NOTE = (
@@ -44,26 +44,14 @@ PUBLISHED_NOTE = (
 
 
 @dataclasses.dataclass(frozen=True)
-class HpoBoard:
+class HpoBoard(SectionedBoard):
     """The contents of an HPO board.
 
     Attributes:
-        title: The heading.
-        results: What was read from the files.
         experiment: The curves of all finished trials.
-        brief: The ranking for a terminal.
-        sections: What the pages show.
-        values: What the CSV holds: one row for each setting, task and optimizer.
-        look: The mark of each optimizer.
     """
 
-    title: str
-    results: Results
     experiment: Experiment
-    brief: Table
-    sections: tuple[Section, ...]
-    values: pd.DataFrame
-    look: dict[str, Mark]
 
     def description(self) -> str:
         """What was run, in one sentence."""
@@ -82,26 +70,23 @@ class HpoBoard:
             )
         return "; ".join(parts) + f". {len(self.results.trials):,} trials in all."
 
-    def provenance(self) -> dict[str, list[str]]:
-        """The distinct values of each key of the provenance, but for the times of recording, which all differ."""
-        found: dict[str, set[str]] = {}
-        for trial in self.results.trials.values():
-            for key, value in trial.record.provenance.items():
-                found.setdefault(key, set()).add(value)
-        return {key: sorted(values) for key, values in sorted(found.items()) if key not in _LEFT_OUT}
+    def places(self) -> dict[str, Place]:
+        """A task is a space on a data set in a setting."""
+        records = self.results.records()
+        labels = data.labels_of(records)
+        several = len({setting for setting, _ in labels.values()}) > 1
+        found = {}
+        for digest, (setting, optimizer) in labels.items():
+            space, dataset = data.space_and_dataset(records[digest].config)
+            task = f"{space} on {dataset}" + (f" ({setting.title})" if several else "")
+            found[digest] = Place((setting.order, space, dataset), task, optimizer)
+        return found
 
-    def incidents(self) -> list[Table]:
-        """The failed trials and the files that do not count."""
-        tables = []
-        if self.results.failures:
-            titles = ("Task", "Optimizer", "Repetition", "Error")
-            failures = sorted(self.results.failures.values(), key=lambda record: (*_place(record), record.error))
-            rows = [dict(zip(titles, (*_place(record), record.error), strict=True)) for record in failures]
-            tables.append(records_table("Failed trials", titles, rows))
-        if self.results.problems:
-            problems = [problem._asdict() for problem in self.results.problems]
-            tables.append(records_table("Files that do not count", ("Kind", "File", "Reason"), problems))
-        return tables
+    def names_of(self, record: TrialRecord) -> dict[str, str | int]:
+        """Task, optimizer and repetition."""
+        config = record.config
+        task = " ".join((config.task.id, *data.space_and_dataset(config)))
+        return {"Task": task, "Optimizer": config.optimizer, "Repetition": config.repetition}
 
 
 def assemble(results: Results, title: str | None = None) -> HpoBoard:
@@ -273,9 +258,3 @@ def _values(experiment: Experiment) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
-
-
-def _place(record: TrialRecord) -> tuple[str, str, int]:
-    config: TrialConfig = record.config
-    arguments = config.task.arguments
-    return f"{config.task.id} {arguments.get('space')} {arguments.get('dataset')}", config.optimizer, config.repetition

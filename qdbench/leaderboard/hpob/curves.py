@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from qdbench.datasets import DataError
-from qdbench.leaderboard.bbob.ranks import ranks as ranks_of
+from qdbench.leaderboard.robust import ranks as ranks_of
 from qdbench.tasks.hpob.names import is_degenerate
 
 INDEX = ("method", "space", "dataset", "seed")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from qdbench.harness.result import TrialConfig
+from qdbench.harness.result import TrialConfig, TrialRecord
 from qdbench.leaderboard.aggregate import Results, StoredTrial
 from qdbench.leaderboard.hpob.curves import INDEX
 from qdbench.leaderboard.labels import label_groups
@@ -63,6 +63,11 @@ class Setting(NamedTuple):
         return ", ".join([*parts, starts[self.start], f"then {count}" if self.offset else count])
 
     @property
+    def order(self) -> tuple[str, str, str, int, int]:
+        """What settings are sorted by."""
+        return *self[:3], self.batch_size or 0, self.budget
+
+    @property
     def name(self) -> str:
         """For file names."""
         size = f"-n{self.batch_size}" if self.batch_size else ""
@@ -98,13 +103,14 @@ def gather(results: Results) -> Experiment:
         ValueError: If a task is there in two versions, which must not be pooled.
     """
     _check_one_version(trial.record.config for trial in results.trials.values())
+    places = labels_of(results.records())
     grouped: dict[Setting, dict[str, StoredTrial]] = {}
     for digest, trial in results.trials.items():
-        grouped.setdefault(setting_of(trial.record.config), {})[digest] = trial
+        grouped.setdefault(places[digest][0], {})[digest] = trial
     curves, hyperparameters, seconds = {}, {}, {}
-    for setting in sorted(grouped, key=lambda setting: (*setting[:3], setting.batch_size or 0, setting.budget)):
+    for setting in sorted(grouped, key=lambda setting: setting.order):
         trials = grouped[setting]
-        labels = _labels({digest: trial.record.config for digest, trial in trials.items()})
+        labels = {digest: places[digest][1] for digest in trials}
         rows = [_row(labels[digest], trial, setting) for digest, trial in trials.items()]
         index = pd.MultiIndex.from_tuples([row[0] for row in rows], names=INDEX)
         curves[setting] = pd.DataFrame(np.stack([row[1] for row in rows]), index=index).sort_index()
@@ -118,6 +124,24 @@ def gather(results: Results) -> Experiment:
         hyperparameters[setting] = found["settings"].first().to_dict()
         seconds[setting] = found["seconds"].median().to_dict()
     return Experiment(curves, hyperparameters, seconds)
+
+
+def labels_of(records: Mapping[str, TrialRecord]) -> dict[str, tuple[Setting, str]]:
+    """What each trial is compared in, and the optimizer's label there."""
+    grouped: dict[Setting, dict[str, TrialConfig]] = {}
+    for digest, record in records.items():
+        grouped.setdefault(setting_of(record.config), {})[digest] = record.config
+    return {
+        digest: (setting, optimizer)
+        for setting, configs in grouped.items()
+        for digest, (_, optimizer) in label_groups(configs).items()
+    }
+
+
+def space_and_dataset(config: TrialConfig) -> tuple[str, str]:
+    """The arguments that choose the task."""
+    arguments = config.task.arguments
+    return str(arguments.get("space")), str(arguments.get("dataset"))
 
 
 def setting_of(config: TrialConfig) -> Setting:
@@ -139,18 +163,12 @@ def steps(trace: pd.DataFrame, offset: int, last: int) -> np.ndarray:
     return np.where(place >= 0, values[np.maximum(place, 0)], np.nan)
 
 
-def _labels(configs: dict[str, TrialConfig]) -> dict[str, str]:
-    return {digest: optimizer for digest, (_, optimizer) in label_groups(configs).items()}
-
-
 def _row(label: str, trial: StoredTrial, setting: Setting) -> tuple[tuple[str, str, str, str], np.ndarray]:
     config = trial.record.config
-    arguments = config.task.arguments
-    start = str(arguments.get("start"))
+    start = str(config.task.arguments.get("start"))
     seed = f"{start}-{config.repetition:03d}" if start in SEEDS else f"{config.repetition:03d}"
-    space = str(arguments.get("space"))
     values = steps(trial.trace, setting.offset, setting.budget - setting.offset)
-    return (label, space, str(arguments.get("dataset")), seed), values
+    return (label, *space_and_dataset(config), seed), values
 
 
 def _text(config: TrialConfig) -> str:

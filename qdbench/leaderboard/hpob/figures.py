@@ -9,11 +9,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from qdbench.leaderboard.bbob import style
-from qdbench.leaderboard.bbob.style import Mark
 from qdbench.leaderboard.figures import SETTINGS
 from qdbench.leaderboard.hpob import curves
 from qdbench.leaderboard.hpob.data import Setting
+from qdbench.leaderboard.sectioned import style
+from qdbench.leaderboard.sectioned.style import Mark
 
 WIDTH = 10.6
 
@@ -26,7 +26,7 @@ def curves_figure(table: pd.DataFrame, order: Sequence[str], look: Mapping[str, 
     Args:
         table: Curves of all methods; see :mod:`qdbench.leaderboard.hpob.curves`.
         order: The methods, the best first.
-        look: From :func:`qdbench.leaderboard.bbob.style.marks`.
+        look: From :func:`qdbench.leaderboard.sectioned.style.marks`.
         setting: For the labels.
     """
     head, tall = style.legend_height(order) + 0.2, 3.9

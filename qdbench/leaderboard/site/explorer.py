@@ -18,9 +18,8 @@ from scipy import stats
 from qdbench.harness.result import FinalArchive
 from qdbench.leaderboard import aggregate, robust
 from qdbench.leaderboard.aggregate import LOWER_IS_BETTER, METRIC_NAMES, StoredTrial
-from qdbench.leaderboard.bbob.board import BbobBoard
-from qdbench.leaderboard.bbob.functions import title
 from qdbench.leaderboard.board import Board
+from qdbench.leaderboard.sectioned.board import SectionedBoard
 from qdbench.spec import TaskSpec
 
 COLUMNS = (
@@ -31,6 +30,7 @@ COLUMNS = (
 
 _FEW_GROUPS, _POINTS, _FEW_POINTS = 150, 50, 20
 _STEPS = 65535
+_LOGARITHMIC = "precision"
 _COST = ("evaluations", "gradient_evaluations", "run_seconds")
 
 
@@ -60,35 +60,34 @@ def of_board(board: Board) -> dict[str, Any]:
     return _whole(names, {name: style.color for name, style in board.look.items()}, tasks, rows)
 
 
-def of_bbob(board: BbobBoard) -> dict[str, Any]:
-    """The data of a board of BBOB: each function in each dimension and budget is a task."""
-    trials = board.experiment.trials
-    names = _names(trials["optimizer"])
-    groups = trials.groupby(["dim", "budget", "function"], sort=True)
-    points = _POINTS if groups.ngroups * len(names) <= _FEW_GROUPS else _FEW_POINTS
+def of_sections(board: SectionedBoard) -> dict[str, Any]:
+    """The data of a board of sections."""
+    groups = board.groups()
+    names = _names(name for group in groups for name in group.trials)
+    points = _POINTS if len(groups) * len(names) <= _FEW_GROUPS else _FEW_POINTS
     tasks, rows = [], []
-    for place, ((dim, budget, function), group) in enumerate(groups):
-        by_name = {str(name): part for name, part in group.groupby("optimizer", sort=True)}
-        means = pd.Series({name: part["precision"].mean(skipna=False) for name, part in by_name.items()})
-        curves = {}
-        spec = board.results.trials[group["digest"].iloc[0]].record.config.task
-        for name, part in by_name.items():
-            values = part["precision"].to_numpy(np.float64)
-            summary = {f"precision_{key}": value for key, value in aggregate.mean_interval(values)._asdict().items()}
+    for place, group in enumerate(groups):
+        metric = group.spec.metric
+        tables = {name: _measured(trials, metric, board.least) for name, trials in group.trials.items()}
+        ranks = pd.Series({name: table[metric].mean(skipna=False) for name, table in tables.items()}).rank()
+        for name, table in tables.items():
+            values = table[metric].to_numpy(np.float64)
+            summary = {f"{metric}_{key}": value for key, value in aggregate.mean_interval(values)._asdict().items()}
             middle = robust.iqm_estimate(values)
-            summary |= {"precision_median": float(np.median(values)), "precision_iqm": middle.value}
-            summary |= {"precision_iqm_low": middle.low, "precision_iqm_high": middle.high}
-            summary |= {"rank": float(means.rank()[name]), "trials": len(part), "failures": 0}
-            summary |= {
-                "gradient_evaluations": 0,
-                **{key: part[key].median() for key in ("evaluations", "run_seconds")},
-            }
-            rows.append(_row(place, names.index(name), summary, "precision"))
-            stored = [board.results.trials[digest] for digest in part["digest"]]
-            curves[names.index(name)] = _curve(stored, spec, points)
-        label = f"{title(int(function))}, D = {dim}" + (f", {budget:,}" if trials["budget"].nunique() > 1 else "")
-        tasks.append(_task(label, spec, int(budget)) | {"curves": curves, "archives": {}})
+            summary |= {f"{metric}_median": float(np.median(values)), f"{metric}_iqm": middle.value}
+            summary |= {f"{metric}_iqm_low": middle.low, f"{metric}_iqm_high": middle.high}
+            summary |= {"rank": float(ranks[name]), "trials": len(table), "failures": group.failures[name]}
+            summary |= {key: float(table[key].median()) for key in _COST}
+            rows.append(_row(place, names.index(name), summary, metric))
+        curves = {names.index(name): _curve(trials, group.spec, points) for name, trials in group.trials.items()}
+        tasks.append(_task(group.label, group.spec, group.budget) | {"curves": curves, "archives": {}})
     return _whole(names, {name: mark.color for name, mark in board.look.items()}, tasks, rows)
+
+
+def _measured(trials: Sequence[StoredTrial], metric: str, least: float) -> pd.DataFrame:
+    """The metric, of which lower is better, and the costs of each trial."""
+    table = pd.DataFrame([aggregate.metrics_of(trial.record) for trial in trials]).reindex(columns=[metric, *_COST])
+    return table.assign(**{metric: np.maximum(table[metric].to_numpy(np.float64), least)})
 
 
 def to_json(data: Mapping[str, Any]) -> str:
@@ -113,6 +112,7 @@ def _task(name: str, spec: TaskSpec, budget: int) -> dict[str, Any]:
         "id": spec.id,
         "metric": METRIC_NAMES.get(spec.metric, spec.metric),
         "lower": spec.metric in LOWER_IS_BETTER,
+        "log": spec.metric == _LOGARITHMIC,
         "budget": budget,
     }
 
@@ -141,13 +141,13 @@ def _short(value: int | float) -> float | int | None:
 
 
 def _curve(trials: Sequence[StoredTrial], spec: TaskSpec, points: int) -> list[list[float | int | None]]:
-    """Evaluations, mean, low and high; of metrics of which lower is better, of their logarithms."""
+    """Evaluations, mean, low and high; of precisions, of their logarithms."""
     length = min(len(trial.trace) for trial in trials)
     kept = np.unique(np.linspace(0, length - 1, points).round().astype(int))
     traces = [aggregate.with_metric(trial.trace, spec) for trial in trials]
     values = np.stack([trace[spec.metric].to_numpy(np.float64)[kept] for trace in traces])
     evaluations = np.stack([trace["evaluations"].to_numpy(np.float64)[kept] for trace in traces]).mean(axis=0)
-    if spec.metric in LOWER_IS_BETTER:
+    if spec.metric == _LOGARITHMIC:
         values = np.log10(np.maximum(values, 1e-12))
     with np.errstate(invalid="ignore"):
         mean = values.mean(axis=0)

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from qdbench.harness import store
 from qdbench.leaderboard import build, render
-from qdbench.leaderboard.bbob.board import BbobBoard
-from qdbench.leaderboard.hpob.board import HpoBoard
+from qdbench.leaderboard.sectioned.board import SectionedBoard
 from qdbench.leaderboard.tables import Table
 
 TITLE = "qdbench leaderboards"
@@ -77,13 +76,9 @@ def _listed(folder: Path, name: str) -> Suite:
 
 
 def _described(board: build.AnyBoard, name: str) -> Suite:
-    if isinstance(board, BbobBoard):
-        trials = board.experiment.trials
-        tasks = len(trials.groupby(["dim", "budget", "function"]))
-        optimizers = trials["optimizer"].nunique()
-    elif isinstance(board, HpoBoard):
-        names = ["setting", "space", "dataset"]
-        tasks, optimizers = len(board.values.groupby(names)), board.values["optimizer"].nunique()
+    if isinstance(board, SectionedBoard):
+        groups = board.groups()
+        tasks, optimizers = len(groups), len({name for group in groups for name in group.trials})
     else:
         tasks, optimizers = len(board.specs), board.overall["optimizer"].nunique()
     brief = board.brief

@@ -194,15 +194,15 @@ for (const table of document.querySelectorAll("table.sortable")) {
     [low, high] = [low - space, high + space];
     const x = value => left + (value / xHigh) * (wide - left - right);
     const y = value => top + ((high - value) / (high - low)) * (tall - top - bottom);
-    const real = value => (value === null ? null : task.lower ? 10 ** value : value);
+    const real = value => (value === null ? null : task.log ? 10 ** value : value);
     const ends = order.map(index => `${optimizers[index].name} ${text(real(task.curves[index][1].at(-1)))}`).join(", ");
     const name = `${task.metric} over evaluations on ${task.name}. At the end: ${ends}`;
     const picture = shape("svg", { viewBox: `0 0 ${wide} ${tall}`, role: "img", tabindex: "0", "aria-label": name });
     for (const value of ticks(low, high, 6)) {
-      if (task.lower && Math.abs(value - Math.round(value)) > 1e-9) continue;
+      if (task.log && Math.abs(value - Math.round(value)) > 1e-9) continue;
       picture.append(shape("line", { class: "axis", x1: left, x2: wide - right, y1: y(value), y2: y(value) }));
       const label = shape("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" });
-      label.textContent = task.lower ? `1e${Math.round(value)}` : text(value);
+      label.textContent = task.log ? `1e${Math.round(value)}` : text(value);
       picture.append(label);
     }
     for (const value of ticks(0, xHigh, wide < 500 ? 3 : 6)) {
@@ -287,7 +287,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
     const heads = ["Optimizer", "25 % of the budget", "50 %", "75 %", "100 %"].map(head => node("th", { scope: "col" }, head));
     const numbers = node("details", {}, node("summary", {}, "The curves as numbers"), node("div", { class: "scroll" },
       node("table", {}, node("thead", {}, node("tr", {}, ...heads)), node("tbody", {}, ...lines))));
-    const how = task.lower ? "geometric mean" : "mean";
+    const how = task.log ? "geometric mean" : "mean";
     box.append(node("p", { class: "caption" }, `${task.metric} over evaluations: ${how} over the trials with its 95 % interval`),
       node("div", { class: "chart" }, picture, tip), legend, numbers);
   };

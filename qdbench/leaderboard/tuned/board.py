@@ -9,12 +9,14 @@ from pathlib import Path
 import pandas as pd
 
 from qdbench.harness.tune import RULE
-from qdbench.leaderboard.bbob import precision_figures, style
-from qdbench.leaderboard.bbob.cells import best_cell, by_function, mean_cell, place_text, rank_cell, score_cell
-from qdbench.leaderboard.bbob.content import Section
+from qdbench.leaderboard.bbob import precision_figures
+from qdbench.leaderboard.bbob.cells import by_function, mean_cell, score_cell
 from qdbench.leaderboard.bbob.functions import members_of, shown_splits, split_of, title
-from qdbench.leaderboard.bbob.style import Mark
 from qdbench.leaderboard.plot import Plot
+from qdbench.leaderboard.sectioned import style
+from qdbench.leaderboard.sectioned.cells import best_cell, place_text, rank_cell
+from qdbench.leaderboard.sectioned.content import Section
+from qdbench.leaderboard.sectioned.style import Mark
 from qdbench.leaderboard.tables import Cell, Column, Table, scientific
 from qdbench.leaderboard.tuned import data, figures, protocols
 from qdbench.leaderboard.tuned.data import Tuning

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from qdbench.harness import store
 from qdbench.leaderboard import figures, render
-from qdbench.leaderboard.bbob.render import markdown_page
 from qdbench.leaderboard.build import CSV, MARKDOWN, PAGE, differing
+from qdbench.leaderboard.sectioned.render import markdown_page
 from qdbench.leaderboard.tuned import REFERENCE, data
 from qdbench.leaderboard.tuned.board import TunedBoard, assemble
 
@@ -62,6 +62,6 @@ def files_of(board: TunedBoard) -> dict[str, bytes]:
     named = {
         MARKDOWN: markdown_page(board.title, board.description(), provenance, board.sections, (), commands),
         CSV: board.values.to_csv(index=False, lineterminator="\n"),
-        PAGE: render.page("bbob.html.j2", content, svgs, colors),
+        PAGE: render.page("sections.html.j2", content, svgs, colors),
     }
     return {name: text.encode() for name, text in named.items()} | {f"figures/{k}.svg": v for k, v in svgs.items()}

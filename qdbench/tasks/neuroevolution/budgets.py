@@ -1,4 +1,4 @@
-"""The named budgets of the tasks of control: how many networks, episodes and steps, and for how long.
+"""The named budgets: how many networks, how many episodes and steps or images of each, and for how long.
 
 ``paper`` is that of lange2023lga's appendix. Two of its numbers mean less than they say, and are written here as what
 they come to: Pendulum-v1 ends after 200 of the 500 steps, and episodes that are the same are run once (Space Invaders
@@ -8,11 +8,12 @@ two cores, and ``smoke`` is for tests. Boards of different budgets are different
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, TypeVar
 
 
 class Budget(NamedTuple):
-    """A named budget.
+    """A named budget of a task of control.
 
     Attributes:
         population: Networks of a generation.
@@ -37,6 +38,7 @@ class Budget(NamedTuple):
         return self.evaluations * self.rollouts * self.steps
 
 
+_Budget = TypeVar("_Budget")
 _BRAX_PAPER, _SMOKE = Budget(256, 8, 500, 2000), Budget(4, 1, 10, 2)
 
 BUDGETS: dict[str, dict[str, Budget]] = {
@@ -60,13 +62,49 @@ BUDGETS: dict[str, dict[str, Budget]] = {
 }
 
 
-def budget_of(id: str, environment: str, name: str) -> Budget:
+class ImageBudget(NamedTuple):
+    """A named budget of an image task.
+
+    Attributes:
+        population: Networks of a generation.
+        batch_size: Images of a minibatch, which all networks of a generation see.
+        generations: Generations, an initial population counting as the first.
+    """
+
+    population: int
+    batch_size: int
+    generations: int
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations of networks."""
+        return self.population * self.generations
+
+    @property
+    def images(self) -> int:
+        """Classifications of images."""
+        return self.evaluations * self.batch_size
+
+
+IMAGE_BUDGETS = {
+    "paper": ImageBudget(128, 1024, 4000),
+    "small": ImageBudget(64, 256, 60),
+    "smoke": ImageBudget(4, 32, 5),
+}
+"""Those of all image tasks; ``small`` takes less than a minute on one core."""
+
+
+def budget_of(id: str, budgets: Mapping[str, _Budget], name: str) -> _Budget:
     """A task's budget of a name.
+
+    Args:
+        id: The task's id, for the message.
+        budgets: The task's, by their names.
+        name: ``"paper"``, ``"small"`` or ``"smoke"``.
 
     Raises:
         ValueError: If there is no such name.
     """
-    budgets = BUDGETS[environment]
     if name not in budgets:
         raise ValueError(f"{id}: budget must be one of {', '.join(budgets)}, but it is {name!r}")
     return budgets[name]

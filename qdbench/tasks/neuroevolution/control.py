@@ -20,7 +20,7 @@ from qdbench.arguments import check_integer
 from qdbench.protocols import Evaluation, Task, check_solutions, precision_of
 from qdbench.random import derive, key_from_names
 from qdbench.spec import JsonScalar, Start, TaskSpec
-from qdbench.tasks.neuroevolution.budgets import budget_of
+from qdbench.tasks.neuroevolution.budgets import BUDGETS, budget_of
 from qdbench.tasks.neuroevolution.catalogue import FACTS
 from qdbench.tasks.neuroevolution.environment import NO_MEASURES, Environment, MeasureSet
 from qdbench.tasks.neuroevolution.policies import HIDDEN, Architecture, MinAtarArchitecture, MlpArchitecture, Network
@@ -285,7 +285,7 @@ def _assemble(
     if noise not in ("resampled", "fixed"):
         raise ValueError(f"{id}: noise must be 'resampled' or 'fixed', but it is {noise!r}")
     facts = FACTS[environment.name]
-    standard = budget_of(id, environment.name, budget)
+    standard = budget_of(id, BUDGETS[environment.name], budget)
     count = _rollouts(id, environment, standard.rollouts if rollouts is None else rollouts, rollouts is None)
     steps = check_integer(id, "steps", standard.steps if steps is None else steps, 1)
     measure_name, measure_set = _measures(id, environment, measures)

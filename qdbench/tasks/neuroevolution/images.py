@@ -16,7 +16,7 @@ from qdbench.protocols import Evaluation, Task
 from qdbench.random import key_from_names, uniform
 from qdbench.spec import Measure, Start, TaskSpec
 from qdbench.tasks.neuroevolution import image_data, image_network
-from qdbench.tasks.neuroevolution.image_budgets import image_budget
+from qdbench.tasks.neuroevolution.budgets import IMAGE_BUDGETS, budget_of
 from qdbench.tasks.neuroevolution.image_network import ImageNetwork
 
 UNIFORM_GUESS = -math.log(image_network.CLASSES)
@@ -134,7 +134,7 @@ def make(
         raise ValueError(f"{id}: start must be 'normal' or 'zero', but it is {start!r}")
     data = image_data.digits() if source == "digits" else image_data.from_folder(datasets.dataset(source))
     train, test = data.labels.shape[0], data.test_labels.shape[0]
-    standard = image_budget(id, budget)
+    standard = budget_of(id, IMAGE_BUDGETS, budget)
     batch_size = check_integer(id, "batch_size", standard.batch_size if batch_size is None else batch_size, 1, train)
     name, citation = _SOURCES[source]
     spec = TaskSpec(

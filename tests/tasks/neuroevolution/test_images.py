@@ -10,7 +10,7 @@ from jax import lax
 
 import qdbench
 from qdbench.datasets import DataError
-from qdbench.tasks.neuroevolution import image_budgets, image_network, images
+from qdbench.tasks.neuroevolution import budgets, image_network, images
 from tests.reference import image_network as reference
 
 TRAIN, TEST = 1437, 360
@@ -203,7 +203,7 @@ def test_named_budgets() -> None:
     assert qdbench.make("Neuro-Digits-v0").spec == made["paper"].spec
     own = qdbench.make("Neuro-Digits-v0", budget="small", batch_size=7)
     assert (own.spec.budget, own.batch_size) == (3840, 7)
-    assert image_budgets.IMAGE_BUDGETS["paper"].images == 128 * 4000 * 1024
+    assert budgets.IMAGE_BUDGETS["paper"].images == 128 * 4000 * 1024
 
 
 def test_without_measures() -> None:

@@ -1,4 +1,4 @@
-"""How the figures of BBOB boards look: colours, dashes and markers of the optimizers, and small helpers for axes."""
+"""How the figures of these boards look: colours, dashes and markers of the optimizers, and small helpers for axes."""
 
 from __future__ import annotations
 

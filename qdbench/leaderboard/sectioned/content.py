@@ -1,4 +1,4 @@
-"""What a BBOB board shows, as plain data: sections of words, tables and figures."""
+"""What a board shows, as plain data: sections of words, tables and figures."""
 
 from __future__ import annotations
 

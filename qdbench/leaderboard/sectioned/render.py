@@ -1,49 +1,16 @@
-"""A board of sections, BBOB's or HPO's, as one HTML page, as Markdown and as CSV."""
+"""A board of sections as one HTML page, as Markdown and as CSV."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol, runtime_checkable
-
-import pandas as pd
+from typing import Any
 
 from qdbench.leaderboard import render
-from qdbench.leaderboard.bbob.board import BbobBoard
-from qdbench.leaderboard.bbob.content import Section
-from qdbench.leaderboard.bbob.style import Mark
 from qdbench.leaderboard.plot import Plot
+from qdbench.leaderboard.sectioned.board import SectionedBoard
+from qdbench.leaderboard.sectioned.content import Section
 from qdbench.leaderboard.site import cards, explorer
 from qdbench.leaderboard.tables import Table
-
-
-@runtime_checkable
-class SectionedBoard(Protocol):
-    """What is shown of a board."""
-
-    @property
-    def title(self) -> str:
-        """The heading."""
-
-    @property
-    def sections(self) -> tuple[Section, ...]:
-        """What the pages show."""
-
-    @property
-    def values(self) -> pd.DataFrame:
-        """What the CSV holds."""
-
-    @property
-    def look(self) -> dict[str, Mark]:
-        """The mark of each optimizer."""
-
-    def description(self) -> str:
-        """What was run, in one sentence."""
-
-    def provenance(self) -> dict[str, list[str]]:
-        """The distinct values of each key of the provenance."""
-
-    def incidents(self) -> list[Table]:
-        """The failed trials and the files that do not count."""
 
 
 def plots(board: SectionedBoard) -> list[Plot]:
@@ -67,10 +34,10 @@ def to_html(board: SectionedBoard, svgs: Mapping[str, bytes]) -> str:
         "incidents": board.incidents(),
         "commands": (render.REBUILD, render.CHECK),
     }
-    if isinstance(board, BbobBoard) and len(board.experiment.trials):
-        data = explorer.of_bbob(board)
+    if board.results.trials:
+        data = explorer.of_sections(board)
         content |= {"explorer": explorer.to_json(data), "cards": cards.of_results(board.results, data)}
-    return render.page("bbob.html.j2", content, svgs, colors)
+    return render.page("sections.html.j2", content, svgs, colors)
 
 
 def to_markdown(board: SectionedBoard) -> str:
@@ -89,7 +56,7 @@ def markdown_page(
     incidents: Iterable[Table],
     commands: Iterable[str],
 ) -> str:
-    """What the template ``bbob.html.j2`` shows, as Markdown, with the figures as files beside it."""
+    """What the template ``sections.html.j2`` shows, as Markdown, with the figures as files beside it."""
     parts = [f"# {title}", description]
     parts += [render.bullets(f"{key}: {value}" for key, value in provenance.items())]
     for section in sections:
