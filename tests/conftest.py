@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +12,11 @@ from pathlib import Path
 _ROOT = str(Path(__file__).resolve().parent.parent)
 if _ROOT not in sys.path:
     sys.path.insert(0, _ROOT)
+
+# Tests compile the same programs in many processes, so each is compiled once and kept on disk for all of them.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(_ROOT) / ".pytest_cache" / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 import jax  # noqa: E402
 import pytest  # noqa: E402
@@ -25,3 +33,16 @@ def _global_settings_stay() -> object:
     before = jax.config.jax_enable_x64
     yield
     assert jax.config.jax_enable_x64 == before
+
+
+_MAPS = Path("/proc/self/maps")
+_tests = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def _compiled_programs_are_forgotten_in_time() -> object:
+    """Every compiled program takes a few mappings of memory, of which Linux allows a process 65,530."""
+    yield
+    if next(_tests) % 20 == 0 and _MAPS.exists() and len(_MAPS.read_bytes().splitlines()) > 25_000:
+        jax.clear_caches()
+        gc.collect()
