@@ -74,11 +74,13 @@ class HpoBoard(SectionedBoard):
         """A task is a space on a data set in a setting."""
         records = self.results.records()
         labels = data.labels_of(records)
-        several = len({setting for setting, _ in labels.values()}) > 1
+        settings = {setting for setting, _ in labels.values()}
+        distinct = len({setting.short for setting in settings}) == len(settings)
+        names = {setting: setting.short if distinct else setting.title for setting in settings}
         found = {}
         for digest, (setting, optimizer) in labels.items():
             space, dataset = data.space_and_dataset(records[digest].config)
-            task = f"{space} on {dataset}" + (f" ({setting.title})" if several else "")
+            task = f"{space} on {dataset}" + (f", {names[setting]}" if len(settings) > 1 else "")
             found[digest] = Place((setting.order, space, dataset), task, optimizer)
         return found
 

@@ -63,6 +63,11 @@ class Setting(NamedTuple):
         return ", ".join([*parts, starts[self.start], f"then {count}" if self.offset else count])
 
     @property
+    def short(self) -> str:
+        """The batch size alone where there is one, such as ``N = 4``, else the evaluations."""
+        return f"N = {self.batch_size}" if self.batch_size else f"{self.budget - self.offset:,} evaluations"
+
+    @property
     def order(self) -> tuple[str, str, str, int, int]:
         """What settings are sorted by."""
         return *self[:3], self.batch_size or 0, self.budget
