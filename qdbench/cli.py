@@ -89,13 +89,40 @@ def run(
     ] = None,
     repetitions: Annotated[int | None, typer.Option(min=1, help="Repetitions 0 .. N-1. Default: the suite's.")] = None,
     budget: Annotated[int | None, typer.Option(min=1, help="Evaluations a trial. Default: the suite's.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Worker processes, each pinned to its share of the cores.")] = 1,
+    executor: Annotated[
+        str, typer.Option(help="Where trials run: [b]local[/b] (this machine), [b]ray[/b] or [b]slurm[/b] (clusters).")
+    ] = "local",
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="How many work at a time. Default: 1 local process (each is pinned to its share of the cores), all "
+            "that a Ray cluster has room for, 32 SLURM jobs.",
+        ),
+    ] = None,
     shard: Annotated[
         str | None, typer.Option(help="Only the k-th of n parts, as [b]k/n[/b]: one part a machine, in any order.")
     ] = None,
     timeout: Annotated[
         float | None,
         typer.Option(min=0.1, help="Seconds a trial may take, compilation included; then it is stopped, and failed."),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a Ray cluster, as HOST:6379 or [b]auto[/b]. Default: RAY_ADDRESS, or a new one on this machine."
+        ),
+    ] = None,
+    cpus: Annotated[int | None, typer.Option(min=1, help="Cores of a worker of Ray or SLURM. Default: 1.")] = None,
+    gpus: Annotated[
+        float | None, typer.Option(min=0, help="GPUs of a worker of Ray or SLURM; Ray shares one at a fraction.")
+    ] = None,
+    slurm: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A parameter of submitit, such as [b]slurm_partition=gpu[/b] or [b]timeout_min=240[/b] (of a SLURM "
+            "job, of some 10 trials; default 60); may be repeated. [b]cluster=local[/b] tries it without SLURM."
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the results, one file a trial.")] = Path("results"),
     keep_solutions: Annotated[
@@ -111,10 +138,13 @@ def run(
     [b]qdbench run --suite quick --add my_search.py:MySearch --out results/quick[/b]
 
     [b]qdbench run --suite bbob-coco --shard 1/4 --jobs 2 --out results/bbob-coco[/b]
+
+    [b]qdbench run --suite dqd --executor ray --address auto --out results/dqd[/b]
     """
     from qdbench.harness.budget import Budget
     from qdbench.harness.display import run_with_progress
-    from qdbench.harness.executors import local
+    from qdbench.harness.executors import Settings
+    from qdbench.harness.executors import make as make_executor
     from qdbench.harness.experiment import plan
     from qdbench.harness.experiment import shard as part_of
     from qdbench.harness.store import StoreError
@@ -136,10 +166,10 @@ def run(
         planned = plan(tasks, optimizers, range(count), rule, keep_solutions)
         if shard:
             planned = part_of(planned, *_fraction(shard))
-        # A trial can be stopped in another process only.
-        executor = local.run_here if jobs == 1 and timeout is None else local.in_processes(jobs, timeout)
+        parameters = dict(_setting(item, "--slurm") for item in slurm) if slurm else None
+        chosen_executor = make_executor(executor, Settings(jobs, timeout, address, cpus, gpus, parameters))
         try:
-            failures = run_with_progress(planned, out, executor, console)
+            failures = run_with_progress(planned, out, chosen_executor, console)
         except StoreError as error:
             errors.print(f"[red]{escape(str(error))}[/red]\nFinished trials are kept; the same command resumes.")
             raise typer.Exit(1) from None
@@ -193,7 +223,7 @@ def tune(
         if not tasks:
             raise ValueError(f"suite {suite!r} has no such task")
         settings = [given for id, given in chosen.all_optimizers() if id == optimizer] or [{}]
-        fixed = dict(map(_setting, fix or ()))
+        fixed = dict(_setting(item, "--fix") for item in fix or ())
         if len(settings) > 1 and not fixed:
             raise ValueError(f"suite {suite!r} has {len(settings)} settings of {optimizer!r}: fix one, as --fix NAME=1")
         wanted = dict(_numbers(item) for item in grid) if grid else None
@@ -324,11 +354,11 @@ def _numbers(text: str) -> tuple[str, tuple[int | float, ...]]:
         raise ValueError(f"{text!r} should be a name and numbers, such as sigma=0.1,0.25") from None
 
 
-def _setting(text: str) -> tuple[str, int | float | str]:
-    """Reads ``name=1`` or ``name=text``."""
+def _setting(text: str, option: str) -> tuple[str, int | float | str]:
+    """Reads what an option is given, ``name=1`` or ``name=text``."""
     name, separator, value = text.partition("=")
     if not name or not separator or not value:
-        raise ValueError(f"--fix is NAME=VALUE, such as batch_size=32, but it is {text!r}")
+        raise ValueError(f"{option} is NAME=VALUE, such as batch_size=32, but it is {text!r}")
     try:
         return name, _numbers(text)[1][0]
     except ValueError:

@@ -55,15 +55,20 @@ def programs(jobs: Sequence[Job]) -> list[list[Job]]:
     return list(groups.values())
 
 
-def chunks(jobs: Sequence[Job]) -> list[list[Job]]:
+def chunks(jobs: Sequence[Job], workers: int = 1) -> list[list[Job]]:
     """The groups of :func:`programs` in pieces: what one worker takes at a time.
 
     Long enough that a program is compiled once or twice for all its trials, short enough to balance the workers; small
     trials run as one call of a program and come in larger pieces.
+
+    Args:
+        jobs: The jobs.
+        workers: No piece is longer than an even share of all jobs for so many, to the cost of more compilations.
     """
     pieces = []
+    share = -(-len(jobs) // workers)
     for group in programs(jobs):
-        size = BATCH if _is_small(_Kind.of(group[0])) else _FEW
+        size = min(share, BATCH if _is_small(_Kind.of(group[0])) else _FEW)
         pieces += [group[first : first + size] for first in range(0, len(group), size)]
     return pieces
 

@@ -67,10 +67,34 @@ def save_result(directory: Path, result: TrialResult) -> Path:
         arrays["targets/evaluations"] = result.targets["evaluations"].to_numpy(np.int64)
         arrays["targets/precision"] = result.targets["precision"].to_numpy(np.float64)
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    path = path_of(directory, result.record.config)
-    write_atomically(path, save(contiguous, metadata={"qdbench": canonical(result.record)}))
+    return save_content(
+        directory, result.record.config, save(contiguous, metadata={"qdbench": canonical(result.record)})
+    )
+
+
+def save_content(directory: Path, config: TrialConfig, content: bytes) -> Path:
+    """Writes the file of a finished trial, as :func:`content_of` read it, and removes the record of an earlier failure.
+
+    Raises:
+        StoreError: If the folder cannot be written or the disk is full; nothing half-written stays.
+    """
+    path = path_of(directory, config)
+    write_atomically(path, content)
     _failure_path(path).unlink(missing_ok=True)
     return path
+
+
+def content_of(directory: Path, config: TrialConfig) -> bytes:
+    """The file of a finished trial.
+
+    Raises:
+        StoreError: If it cannot be read.
+    """
+    path = path_of(directory, config)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read as a result: {error}") from error
 
 
 def save_failure(directory: Path, record: TrialRecord) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from qdbench.harness import store
-from qdbench.harness.executors import local
+from qdbench.harness.executors import local, notes
 from qdbench.harness.experiment import Finished, Job, plan, run_all
 from qdbench.harness.jobs import chunks as job_chunks
 
@@ -129,11 +129,11 @@ def test_an_optimizer_that_hangs_is_stopped_and_named_and_its_neighbour_gets_wha
 def test_trials_of_one_call_share_their_timeouts_and_are_then_run_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    watch = local._Watch(10.0)
+    watch = notes.Watch(10.0)
     now = 100.0
-    monkeypatch.setattr(local.time, "monotonic", lambda: now)
-    for job, together in (("a", 2), ("b", 2), ("c", 1)):
-        watch.look({"job": job, "status": "started", "together": together})
+    monkeypatch.setattr(notes.time, "monotonic", lambda: now)
+    for jobs in (["a", "b"], ["c"]):
+        watch.look({"status": "started", "jobs": jobs})
     now = 109.0
     assert not watch.is_any_late()
     now = 111.0

@@ -5,26 +5,29 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import functools
-import json
 import os
 import signal
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from joblib.externals.loky import process_executor
 
-from qdbench.harness.cores import available_cores
+from qdbench.harness.cores import available_cores, limit_threads
+from qdbench.harness.executors import Settings
+from qdbench.harness.executors.notes import POLL_SECONDS, Tail, Watch, noted, write
 from qdbench.harness.experiment import Executor, Finished, Job
-
-_POLL_SECONDS = 0.2
 
 _slot: object | None = None
 _driver: int | None = None
+
+
+def make(settings: Settings) -> Executor:
+    """The executor: this process if one worker is enough; a trial can be stopped in another process only."""
+    workers = settings.workers or 1
+    return run_here if workers == 1 and settings.timeout is None else in_processes(workers, settings.timeout)
 
 
 def run_here(jobs: Sequence[Job], directory: Path) -> Iterator[Finished]:
@@ -56,7 +59,7 @@ def run_in_processes(
 
     remaining = {job.label: job for job in jobs}
     while remaining:
-        watch = _Watch(timeout)
+        watch = Watch(timeout)
         for finished in _run_pool(list(remaining.values()), directory, workers, watch):
             del remaining[finished.job.label]
             yield finished
@@ -68,68 +71,29 @@ def run_in_processes(
             if watch.late() and watch.under_way[label].together == 1:
                 yield record_failure(suspect, directory, watch.message)
                 continue
-            alone = _Watch(timeout)
+            alone = Watch(timeout)
             outcome = next(_run_pool([suspect], directory, 1, alone), None)
             reason = alone.message if alone.late() else "the worker process died during this trial, twice"
             yield outcome or record_failure(suspect, directory, reason)
 
 
-class _Started(NamedTuple):
-    """When a trial was seen to start, and with how many it runs as one call, itself included."""
-
-    time: float
-    together: int
-
-
-class _Watch:
-    """Which trials are under way, and which of them take too long."""
-
-    def __init__(self, timeout: float | None) -> None:
-        self.timeout = timeout
-        self.under_way: dict[str, _Started] = {}
-        self._now = 0.0
-
-    @property
-    def message(self) -> str:
-        return f"the trial took longer than the timeout of {self.timeout:g} s"
-
-    def look(self, note: dict[str, Any]) -> None:
-        """Takes notice of a worker's note."""
-        if note["status"] == "started":
-            self.under_way[note["job"]] = _Started(time.monotonic(), note["together"])
-        else:
-            self.under_way.pop(note["job"], None)
-
-    def is_any_late(self) -> bool:
-        """Whether a trial takes too long by now."""
-        self._now = time.monotonic()
-        return bool(self.late())
-
-    def late(self) -> list[str]:
-        """The trials that took too long when that was last asked."""
-        if self.timeout is None:
-            return []
-        limit = self.timeout
-        return [label for label, start in self.under_way.items() if self._now - start.time > limit * start.together]
-
-
-def _run_pool(jobs: Sequence[Job], directory: Path, workers: int, watch: _Watch) -> Iterator[Finished]:
+def _run_pool(jobs: Sequence[Job], directory: Path, workers: int, watch: Watch) -> Iterator[Finished]:
     """Runs the jobs until all are done, a worker dies or one of them takes too long."""
     with tempfile.TemporaryDirectory(prefix="qdbench-") as notes:
         yield from _run_noted(jobs, directory, workers, watch, Path(notes))
 
 
-def _run_noted(jobs: Sequence[Job], directory: Path, workers: int, watch: _Watch, notes: Path) -> Iterator[Finished]:
+def _run_noted(jobs: Sequence[Job], directory: Path, workers: int, watch: Watch, notes: Path) -> Iterator[Finished]:
     from qdbench.harness.jobs import chunks
 
     pool = process_executor.ProcessPoolExecutor(
         max_workers=workers, timeout=None, initializer=_start_worker, initargs=(str(notes), workers, os.getpid())
     )
-    reader = _Reader(notes)
     by_label = {job.label: job for job in jobs}
+    tails: list[Tail] = []
 
     def finished() -> Iterator[Finished]:
-        for note in reader.new():
+        for note in (note for tail in tails for note in tail.new()):
             watch.look(note)
             if note["status"] != "started" and note["job"] in by_label:
                 yield Finished(by_label.pop(note["job"]), note["status"], note["metrics"], note["error"])
@@ -140,8 +104,11 @@ def _run_noted(jobs: Sequence[Job], directory: Path, workers: int, watch: _Watch
         while waiting or pending:
             # No more than the workers can take: loky's thread stumbles over work that is left when it is told to stop.
             while waiting and len(pending) < workers:
-                pending.add(pool.submit(_run_chunk, *waiting.pop(0), directory, notes))
-            done, pending = wait(pending, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
+                index, chunk = waiting.pop(0)
+                path = notes / f"{index}.jsonl"
+                pending.add(pool.submit(_run_chunk, chunk, directory, path))
+                tails.append(Tail(path))
+            done, pending = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
             yield from finished()
             for future in done:
                 future.result()
@@ -153,49 +120,11 @@ def _run_noted(jobs: Sequence[Job], directory: Path, workers: int, watch: _Watch
         pool.shutdown(wait=True, kill_workers=True)
 
 
-def _run_chunk(index: int, chunk: list[Job], directory: Path, notes: Path) -> None:
-    from qdbench.harness.jobs import run_jobs, separable
-
-    with (notes / f"{index}.jsonl").open("a") as file:
-        for piece in separable(chunk):
-            if os.getppid() != _driver:
-                # Whoever started the run is gone, and may have been started again.
-                return
-            for job in piece:
-                _note(file.fileno(), {"job": job.label, "status": "started", "together": len(piece)})
-            for finished in run_jobs(piece, directory):
-                _note(
-                    file.fileno(),
-                    {
-                        "job": finished.job.label,
-                        "status": finished.status,
-                        "metrics": finished.metrics,
-                        "error": finished.error,
-                    },
-                )
-
-
-def _note(descriptor: int, content: dict[str, object]) -> None:
-    os.write(descriptor, json.dumps(content).encode() + b"\n")
-
-
-class _Reader:
-    """Follows the workers' notes; reads each once, as a run may have many and is followed several times a second."""
-
-    def __init__(self, notes: Path) -> None:
-        self._notes = notes
-        self._offsets: dict[Path, int] = {}
-
-    def new(self) -> Iterator[dict[str, Any]]:
-        """What was noted since the last call."""
-        for path in sorted(self._notes.glob("*.jsonl")):
-            with path.open("rb") as file:
-                file.seek(self._offsets.get(path, 0))
-                # The last line may be half written yet.
-                whole = file.read().rpartition(b"\n")[0]
-            if whole:
-                self._offsets[path] = self._offsets.get(path, 0) + len(whole) + 1
-                yield from map(json.loads, whole.splitlines())
+def _run_chunk(chunk: list[Job], directory: Path, path: Path) -> None:
+    # If whoever started the run is gone, it may have been started again.
+    with path.open("a") as file:
+        for note in noted(chunk, directory, lambda: os.getppid() == _driver):
+            write(file.fileno(), note)
 
 
 def _start_worker(slots: str, workers: int, driver: int) -> None:
@@ -220,8 +149,5 @@ def _start_worker(slots: str, workers: int, driver: int) -> None:
         share = cores[index::workers] or [cores[index % len(cores)]]
         with contextlib.suppress(OSError, AttributeError):
             os.sched_setaffinity(0, share)
-        if len(share) == 1:
-            os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()
-        for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-            os.environ.setdefault(variable, str(len(share)))
+        limit_threads(len(share))
         return
