@@ -14,40 +14,9 @@ import pytest
 
 from qdbench.harness import store
 from qdbench.harness.executors import local, notes
-from qdbench.harness.experiment import Finished, Job, plan, run_all
+from qdbench.harness.experiment import plan, run_all
 from qdbench.harness.jobs import chunks as job_chunks
-
-BUDGET = 3000
-TASK = ("LP-Sphere-v0", {"dim": 10})
-BROKEN = str(Path(__file__).with_name("optimizers.py"))
-
-
-def jobs(optimizers: list[str], repetitions: int = 2) -> list[Job]:
-    return plan([TASK], [(name, {}) for name in optimizers], range(repetitions), BUDGET, keep_solutions=False)
-
-
-def statuses(finished: list[Finished]) -> dict[str, list[str]]:
-    result: dict[str, list[str]] = {}
-    for item in finished:
-        result.setdefault(item.job.optimizer.rpartition(":")[2], []).append(item.status)
-    return {name: sorted(items) for name, items in result.items()}
-
-
-def outcome(directory: Path) -> dict[str, tuple[object, ...]]:
-    """Everything of the stored results that may not depend on when and how they were run."""
-    result = {}
-    for path in store.result_paths(directory):
-        loaded = store.load(path)
-        metrics = {name: value for name, value in loaded.metrics.items() if not name.endswith("_seconds")}
-        archive = loaded.archive
-        arrays = archive.cells.tobytes(), archive.objective.tobytes(), archive.measures.tobytes()
-        result[str(path.relative_to(directory))] = (metrics, loaded.trace.to_csv(), *arrays)
-    return result
-
-
-def identities(directory: Path) -> dict[Path, tuple[int, int]]:
-    """The files of finished trials; one that is written again gets another inode or time."""
-    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in store.result_paths(directory)}
+from tests.harness.runs import BROKEN, identities, jobs, outcome, statuses, suite
 
 
 def test_jobs_of_one_program_are_neighbours_and_chunks_hold_one_program() -> None:
@@ -63,6 +32,9 @@ def test_jobs_of_one_program_are_neighbours_and_chunks_hold_one_program() -> Non
     assert all(len({(job.task_id, job.optimizer) for job in chunk}) == 1 for chunk in chunks)
     assert [job for chunk in chunks for job in chunk] == planned
     assert len({job.label for job in planned}) == len(planned)
+    # 100 jobs: for 20 workers no chunk is longer than 5.
+    assert [len(chunk) for chunk in job_chunks(planned, 20)] == [5] * 20
+    assert [job for chunk in job_chunks(planned, 20) for job in chunk] == planned
 
 
 def test_finished_trials_are_not_run_again(tmp_path: Path) -> None:
@@ -132,8 +104,8 @@ def test_trials_of_one_call_share_their_timeouts_and_are_then_run_alone(
     watch = notes.Watch(10.0)
     now = 100.0
     monkeypatch.setattr(notes.time, "monotonic", lambda: now)
-    for jobs in (["a", "b"], ["c"]):
-        watch.look({"status": "started", "jobs": jobs})
+    for together in (["a", "b"], ["c"]):
+        watch.look({"status": "started", "jobs": together})
     now = 109.0
     assert not watch.is_any_late()
     now = 111.0
@@ -178,29 +150,10 @@ def test_a_disk_that_fills_up_stops_the_run_and_keeps_what_was_finished(
     }
 
 
-def _suite(path: Path, repetitions: int) -> Path:
-    path.write_text(f"""
-name = "kill"
-repetitions = {repetitions}
-budget = 72_100
-[[tasks]]
-id = "LP-Sphere-v0"
-arguments = {{ dim = 100 }}
-[[tasks]]
-id = "Arm-v0"
-arguments = {{ dim = 100 }}
-[[optimizers]]
-id = "map-elites"
-[[optimizers]]
-id = "cma-mega"
-""")
-    return path
-
-
 @pytest.mark.slow
 def test_ten_kills_at_random_moments_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
-    suite = _suite(tmp_path / "kill.toml", repetitions=8)
-    command = [sys.executable, "-m", "qdbench", "run", "--suite", str(suite), "--jobs", "2", "--out"]
+    path = suite(tmp_path / "kill.toml", repetitions=8)
+    command = [sys.executable, "-m", "qdbench", "run", "--suite", str(path), "--jobs", "2", "--out"]
     subprocess.run([*command, str(tmp_path / "undisturbed")], check=True, timeout=600, capture_output=True)
     directory = tmp_path / "killed"
     generator = random.Random(0)
@@ -232,8 +185,8 @@ def test_ten_kills_at_random_moments_lose_nothing_and_repeat_nothing(tmp_path: P
 
 def test_control_c_keeps_what_is_finished_and_says_how_to_go_on(tmp_path: Path) -> None:
     # Small trials run 50 at a time, so there are many such batches to stop between.
-    suite = _suite(tmp_path / "stop.toml", repetitions=200)
-    command = [sys.executable, "-m", "qdbench", "run", "--suite", str(suite), "--jobs", "2", "--out"]
+    path = suite(tmp_path / "stop.toml", repetitions=200)
+    command = [sys.executable, "-m", "qdbench", "run", "--suite", str(path), "--jobs", "2", "--out"]
     directory = tmp_path / "stopped"
     process = subprocess.Popen(
         [*command, str(directory)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -251,8 +204,8 @@ def test_control_c_keeps_what_is_finished_and_says_how_to_go_on(tmp_path: Path) 
 
 
 def test_one_kill_in_the_middle(tmp_path: Path) -> None:
-    suite = _suite(tmp_path / "kill.toml", repetitions=2)
-    command = [sys.executable, "-m", "qdbench", "run", "--suite", str(suite), "--budget", "7300", "--out"]
+    path = suite(tmp_path / "kill.toml", repetitions=2)
+    command = [sys.executable, "-m", "qdbench", "run", "--suite", str(path), "--budget", "7300", "--out"]
     directory = tmp_path / "killed"
     process = subprocess.Popen(
         [*command, str(directory)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import Generic, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from qdbench.harness import store
 from qdbench.harness.executors import outfit as outfits
@@ -26,6 +26,7 @@ class End(NamedTuple):
     reason: str = ""
 
 
+@runtime_checkable
 class Work(Protocol):
     """A chunk that was handed out."""
 
@@ -45,6 +46,7 @@ class Work(Protocol):
 WorkT = TypeVar("WorkT", bound=Work)
 
 
+@runtime_checkable
 class Cluster(Protocol[WorkT]):
     """Where chunks are handed out to.
 

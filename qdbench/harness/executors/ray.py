@@ -14,7 +14,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, no_type_check
 
 import ray
 from ray import exceptions
@@ -117,8 +117,15 @@ class _Task:
         ray.cancel(self.stream, force=True)
 
 
+# A function that is wrapped to check its types is no generator function to Ray.
+@no_type_check
 def _serve(orders: list[Order], outfit: Outfit) -> Iterator[Note]:
-    """What a worker of Ray does; results go through a folder of its own to the driver."""
+    """What a worker of Ray does."""
+    yield from _notes_with_results(orders, outfit)
+
+
+def _notes_with_results(orders: list[Order], outfit: Outfit) -> Iterator[Note]:
+    """The notes of a chunk whose results go through a folder of the worker's own to the driver."""
     jobs = {order.job.label: order.job for order in orders}
     with tempfile.TemporaryDirectory(prefix="qdbench-") as folder:
         for note in serve(orders, Path(folder), outfit):
@@ -146,11 +153,13 @@ def _connected(settings: Settings) -> Iterator[None]:
             # JAX, which has threads, warns of forks; Ray forks only to start another program at once.
             warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", **options)
-    except ConnectionError as error:
+    except Exception as error:
+        if address == "local":
+            raise RuntimeError(f"Ray did not start on this machine: {error}") from error
         raise RuntimeError(
             f"there is no Ray cluster at {address!r}: {error}\nOne is started with: ray start --head (and on other "
             "machines: ray start --address HOST:6379)"
-        ) from None
+        ) from error
     try:
         yield
     finally:

@@ -1,0 +1,59 @@
+"""What tests of many trials share: small jobs, and what is and is not to be the same however they were run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qdbench.harness import store
+from qdbench.harness.experiment import Finished, Job, plan
+
+BUDGET = 3000
+TASK = ("LP-Sphere-v0", {"dim": 10})
+BROKEN = str(Path(__file__).with_name("optimizers.py"))
+
+
+def jobs(optimizers: list[str], repetitions: int = 2) -> list[Job]:
+    return plan([TASK], [(name, {}) for name in optimizers], range(repetitions), BUDGET, keep_solutions=False)
+
+
+def statuses(finished: list[Finished]) -> dict[str, list[str]]:
+    result: dict[str, list[str]] = {}
+    for item in finished:
+        result.setdefault(item.job.optimizer.rpartition(":")[2], []).append(item.status)
+    return {name: sorted(items) for name, items in result.items()}
+
+
+def outcome(directory: Path) -> dict[str, tuple[object, ...]]:
+    """Everything of the stored results that may not depend on when and how they were run."""
+    result = {}
+    for path in store.result_paths(directory):
+        loaded = store.load(path)
+        metrics = {name: value for name, value in loaded.metrics.items() if not name.endswith("_seconds")}
+        archive = loaded.archive
+        arrays = archive.cells.tobytes(), archive.objective.tobytes(), archive.measures.tobytes()
+        result[str(path.relative_to(directory))] = (metrics, loaded.trace.to_csv(), *arrays)
+    return result
+
+
+def identities(directory: Path) -> dict[Path, tuple[int, int]]:
+    """The files of finished trials; one that is written again gets another inode or time."""
+    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in store.result_paths(directory)}
+
+
+def suite(path: Path, repetitions: int) -> Path:
+    path.write_text(f"""
+name = "kill"
+repetitions = {repetitions}
+budget = 72_100
+[[tasks]]
+id = "LP-Sphere-v0"
+arguments = {{ dim = 100 }}
+[[tasks]]
+id = "Arm-v0"
+arguments = {{ dim = 100 }}
+[[optimizers]]
+id = "map-elites"
+[[optimizers]]
+id = "cma-mega"
+""")
+    return path
