@@ -19,6 +19,7 @@ from benchmarks import peers as peers_benchmark
 from benchmarks import profile as profile_benchmark
 from benchmarks import scaling as scaling_benchmark
 from benchmarks import surrogates as surrogates_benchmark
+from benchmarks import workers as workers_benchmark
 from benchmarks.bbob_peers import COCO, EVOSAX, how_to_install
 from benchmarks.display import console
 from benchmarks.launch import pinnable_cores
@@ -202,6 +203,13 @@ def image_networks(
 def lsi(seconds: Seconds = 0.3, timeout: Timeout = 600.0, out: Out = _RESULTS, core: Core = None) -> None:
     """Latent space illumination: time and memory of an evaluation by resolution and batch."""
     _leave(lsi_benchmark.run(out, seconds, _core(core), timeout))
+
+
+@app.command()
+def workers(rounds: Rounds = 3, timeout: Timeout = 900.0, out: Out = _RESULTS) -> None:
+    """What a trial costs its worker and its driver, locally and on Ray, and how wide a run may go by that."""
+    _need("Ray", "ray")
+    _leave(workers_benchmark.run(out, rounds, timeout))
 
 
 def _core(chosen: int | None) -> int | None:

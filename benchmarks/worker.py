@@ -29,6 +29,7 @@ _MEASUREMENTS = {
     "image networks of qdbench": "benchmarks.image_networks_child:time_qdbench",
     "image networks of evosax": "benchmarks.image_networks_child:time_evosax",
     "latent space illumination": "benchmarks.lsi_child:time_evaluation",
+    "trials on workers": "benchmarks.workers_child:time_run",
     "machine": "benchmarks.pieces:measure_machine",
 }
 
