@@ -360,9 +360,10 @@ def _setting(text: str, option: str) -> tuple[str, int | float | str]:
     if not name or not separator or not value:
         raise ValueError(f"{option} is NAME=VALUE, such as batch_size=32, but it is {text!r}")
     try:
-        return name, _numbers(text)[1][0]
+        numbers = _numbers(text)[1]
     except ValueError:
         return name, value
+    return name, numbers[0] if len(numbers) == 1 else value
 
 
 def _fraction(shard: str) -> tuple[int, int]:

@@ -142,7 +142,6 @@ def test_an_address_of_the_client_is_refused() -> None:
         executors.make("ray", Settings(address="ray://head:10001"))
 
 
-@pytest.mark.slow
 def test_a_cluster_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"no Ray cluster at '127\.0\.0\.1:1'(?s:.*)ray start --head"):
         list(run_all(jobs(["random-search"]), tmp_path, executors.make("ray", Settings(address="127.0.0.1:1"))))

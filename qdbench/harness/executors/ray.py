@@ -10,7 +10,9 @@ import contextlib
 import functools
 import math
 import os
+import socket
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,6 +30,7 @@ from qdbench.harness.executors.outfit import Order, Outfit, outfit_of
 from qdbench.harness.experiment import Executor, Finished, Job
 
 _FEWEST_TO_SHOW = 64
+_CONNECT_SECONDS = 30.0
 
 _DIED = {
     exceptions.WorkerCrashedError: "the worker process died",
@@ -64,7 +67,13 @@ def run_on_ray(jobs: Sequence[Job], directory: Path, settings: Settings) -> Iter
         cpus = 1 if settings.cpus is None else settings.cpus
         resources = {"CPU": float(cpus), "GPU": settings.gpus or 0.0}
         outfit = outfit_of(jobs, cpus, resources["GPU"])
-        yield from run_on(_Cluster(resources, settings.workers, outfit), jobs, directory, settings.timeout)
+        try:
+            yield from run_on(_Cluster(resources, settings.workers, outfit), jobs, directory, settings.timeout)
+        except exceptions.RayError as error:
+            raise RuntimeError(
+                f"the Ray cluster failed: {type(error).__name__}: {error}\nFinished trials are kept; the same command "
+                "resumes."
+            ) from error
 
 
 class _Cluster:
@@ -88,7 +97,7 @@ class _Cluster:
 
 
 class _Task:
-    """A chunk under way: a stream of notes."""
+    """A chunk under way: a stream of lists of notes."""
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
@@ -97,7 +106,7 @@ class _Task:
     def notes(self) -> Iterator[Note]:
         while self._end is None and ray.wait([self.stream], timeout=0)[0]:
             try:
-                yield ray.get(next(self.stream))
+                yield from ray.get(next(self.stream))
             except StopIteration:
                 self._end = End("done")
             except tuple(_DIED) as error:
@@ -119,9 +128,25 @@ class _Task:
 
 # A function that is wrapped to check its types is no generator function to Ray.
 @no_type_check
-def _serve(orders: list[Order], outfit: Outfit) -> Iterator[Note]:
+def _serve(orders: list[Order], outfit: Outfit) -> Iterator[list[Note]]:
     """What a worker of Ray does."""
-    yield from _notes_with_results(orders, outfit)
+    yield from _in_batches(_notes_with_results(orders, outfit))
+
+
+def _in_batches(notes: Iterator[Note]) -> Iterator[list[Note]]:
+    """What is noted at about the same time, as one message: a message costs the driver more than a small trial.
+
+    A note never waits while trials run: that some are started ends a batch.
+    """
+    batch: list[Note] = []
+    sent = time.monotonic()
+    for note in notes:
+        batch.append(note)
+        if note["status"] == "started" or time.monotonic() - sent > POLL_SECONDS:
+            yield batch
+            batch, sent = [], time.monotonic()
+    if batch:
+        yield batch
 
 
 def _notes_with_results(orders: list[Order], outfit: Outfit) -> Iterator[Note]:
@@ -149,6 +174,7 @@ def _connected(settings: Settings) -> Iterator[None]:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         options = {"num_cpus": len(available_cores()), "include_dashboard": False}
     try:
+        _check_listening(address)
         with warnings.catch_warnings():
             # JAX, which has threads, warns of forks; Ray forks only to start another program at once.
             warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
@@ -164,6 +190,13 @@ def _connected(settings: Settings) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_listening(address: str) -> None:
+    """Raises OSError if nobody listens at ``host:port``; Ray itself would try for many minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
 
 
 def _slots(resources: dict[str, float]) -> int:
