@@ -27,7 +27,7 @@ class Kind(NamedTuple):
 
 
 KINDS = (
-    Kind("small", "BBOB-v0", {"function": 15, "dim": 20}, "gaussian-ga", 1_600, 100),
+    Kind("small", "BBOB-v0", {"function": 15, "dim": 20}, "gaussian-ga", 1_600, 200),
     Kind("large", "LP-Sphere-v0", {}, "cma-mega", 72_100, 10),
 )
 """Fifty generations of a genetic algorithm, 50 trials a call, and a fifth of a trial of Table 1."""

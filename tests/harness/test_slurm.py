@@ -20,7 +20,6 @@ pytest.importorskip("submitit", reason="submitit is not installed: pip install '
 
 def _command(directory: Path, *options: str) -> list[str]:
     command = [sys.executable, "-m", "qdbench", "run", "--executor", "slurm", "--slurm", "cluster=local"]
-    # LP-Sphere in as few parameters as the suite of one optimizer below has.
     return [*command, "--out", str(directory), *options]
 
 
@@ -56,7 +55,7 @@ def test_parts_of_gpus_and_a_machine_without_slurm_are_named(tmp_path: Path) -> 
 def test_broken_optimizers_are_named_and_their_neighbours_get_what_they_get_alone(tmp_path: Path) -> None:
     names = [f"{BROKEN}:{name}" for name in ("RaisesInAsk", "Dies", "Hangs", "Sampler")]
     path = _suite(tmp_path / "small.toml", names)
-    command = _command(tmp_path / "slurm", "--suite", str(path), "--jobs", "2", "--timeout", "40")
+    command = _command(tmp_path / "slurm", "--suite", str(path), "--jobs", "2", "--timeout", "90")
     done = subprocess.run(command, timeout=900, capture_output=True, text=True)
     assert done.returncode == 1
     assert "2 trials run, 0 stored already, 6 failed" in " ".join(done.stdout.split())
@@ -64,7 +63,7 @@ def test_broken_optimizers_are_named_and_their_neighbours_get_what_they_get_alon
     for failure in store.failure_paths(tmp_path / "slurm"):
         record = store.load_failure(failure)
         reasons.setdefault(record.config.optimizer.rpartition(":")[2], set()).add(record.error)
-    assert reasons["Hangs"] == {"the trial took longer than the timeout of 40 s"}
+    assert reasons["Hangs"] == {"the trial took longer than the timeout of 90 s"}
     assert reasons["Dies"] == {"its job ended (FINISHED) during this trial, twice"}
     assert all("my ask is broken" in error for error in reasons["RaisesInAsk"])
     list(run_all(jobs(names[-1:]), tmp_path / "here", local.run_here))
