@@ -30,7 +30,7 @@ ABLATED := selection mutation selection+mutation selection+mutation+sampling sel
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune lga-meta lga-decays lga-ablation lga-transfer bbob-lga-tuned lga-tune hpo-mini hpob bench bench-bbob bench-neuro boards dqd-more clean FORCE
+.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune lga-meta lga-decays lga-ablation lga-transfer bbob-lga-tuned lga-tune hpo-mini hpob bench bench-bbob bench-neuro bench-workers boards dqd-more clean FORCE
 
 help: ## list the targets
 	@echo "make TARGET [JOBS=2] [PYTHON=python3.11]"
@@ -109,7 +109,7 @@ hpob: $(RUN) ## HPO-B, both protocols: downloads its data (410 MB); 15,480 trial
 test: check ## linters, types and all tests but the slow ones
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
 
-test-slow: $(SLOW) ## the slow tests, also those beside evosax
+test-slow: $(SLOW) ## the slow tests, also those beside evosax and on a cluster of Ray
 	$(BIN)/python -m pytest -n $(JOBS) -m slow
 
 check: $(TEST) ## ruff and mypy
@@ -127,6 +127,9 @@ bench-bbob: $(BENCHMARK) ## BBOB's functions and whole runs side by side with CO
 bench-neuro: $(BENCHMARK) ## policies and image networks side by side with evosax
 	$(BIN)/python -m benchmarks neuroevolution
 	$(BIN)/python -m benchmarks image-networks
+
+bench-workers: $(BENCHMARK) ## what a trial costs its worker and its driver, locally and on Ray
+	$(BIN)/python -m benchmarks workers
 
 boards: $(RUN) ## rebuild all committed boards (two minutes)
 	$(BIN)/qdbench leaderboard site leaderboards
@@ -153,7 +156,7 @@ $(TEST): pyproject.toml
 	$(call install,.[test])
 
 $(SLOW): pyproject.toml
-	$(call install,.[test,evosax])
+	$(call install,.[test,evosax,ray])
 
 $(BENCHMARK): pyproject.toml
 	$(call install,.[benchmark])

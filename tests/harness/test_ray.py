@@ -107,6 +107,7 @@ def locally(todo: list[Job], directory: Path) -> dict[str, tuple[object, ...]]:
     return outcome(directory)
 
 
+@pytest.mark.slow
 def test_a_node_that_is_killed_in_the_middle_loses_nothing_and_results_are_the_local_ones(
     two_nodes: Nodes, tmp_path: Path
 ) -> None:
@@ -132,6 +133,7 @@ def test_a_node_that_is_killed_in_the_middle_loses_nothing_and_results_are_the_l
     assert statuses(again) == {"Sampler": ["stored"] * len(todo)}
 
 
+@pytest.mark.slow
 def test_what_no_node_has_room_for_is_said(two_nodes: Nodes, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"room for a worker with 1 CPU and 1 GPU; the nodes have 1 CPU and 0 GPU"):
         list(run_all(jobs(["random-search"]), tmp_path, on(two_nodes, gpus=1.0)))
