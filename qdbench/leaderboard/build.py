@@ -81,8 +81,22 @@ def files_of(results: Path, title: str | None = None) -> tuple[AnyBoard, dict[st
     Raises:
         NoResultsError: If there are no results.
     """
-    board = _assemble(_read(results), title)
+    board = board_of(results, title)
     return board, _render(board)
+
+
+def board_of(results: Path, title: str | None = None) -> AnyBoard:
+    """The board of a folder of results.
+
+    It is BBOB's or HPO's where all results are of that kind, else the general one.
+
+    Raises:
+        NoResultsError: If there are no results.
+    """
+    found = _read(results)
+    if is_bbob(found):
+        return bbob_board.assemble(found, title)
+    return hpob_board.assemble(found, title) if is_hpo(found) else assemble(found, title)
 
 
 def differing(files: Mapping[str, bytes], out: Path) -> list[Path]:
@@ -144,22 +158,18 @@ def _read(directory: Path) -> Results:
     )
 
 
-def _assemble(results: Results, title: str | None) -> AnyBoard:
-    """The board that the results ask for: BBOB's or HPO's where all of them are of that kind, else the general one."""
-    if is_bbob(results):
-        return bbob_board.assemble(results, title)
-    return hpob_board.assemble(results, title) if is_hpo(results) else assemble(results, title)
+def tables_of(board: AnyBoard) -> dict[str, bytes]:
+    """The files of a board that do not depend on how a library draws: Markdown, CSV and JSON."""
+    pages = section_pages if isinstance(board, SectionedBoard) else render
+    texts = {MARKDOWN: pages.to_markdown(board), CSV: pages.to_csv(board), JSON: _json(board)}
+    return {name: text.encode() for name, text in texts.items()}
 
 
 def _render(board: AnyBoard) -> dict[str, bytes]:
     svgs = {plot.name: figures.svg_bytes(plot.figure) for plot in _plots(board)}
-    if isinstance(board, SectionedBoard):
-        pages = section_pages.to_markdown(board), section_pages.to_csv(board), section_pages.to_html(board, svgs)
-    else:
-        pages = render.to_markdown(board), render.to_csv(board), render.to_html(board, svgs)
-    named = {name: text.encode() for name, text in zip((MARKDOWN, CSV, PAGE), pages, strict=True)}
-    named[JSON] = _json(board).encode()
-    return named | {f"figures/{name}.svg": svg for name, svg in svgs.items()}
+    pages = section_pages if isinstance(board, SectionedBoard) else render
+    page = {PAGE: pages.to_html(board, svgs).encode()}
+    return tables_of(board) | page | {f"figures/{name}.svg": svg for name, svg in svgs.items()}
 
 
 def _json(board: AnyBoard) -> str:

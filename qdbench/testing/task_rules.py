@@ -294,7 +294,7 @@ def one_compilation_per_shape(subject: TaskSubject) -> None:
 
 @rule("QDB112", runs=True)
 def jit_and_vmap_agree(subject: TaskSubject) -> None:
-    """Under `jax.jit` and `jax.vmap` the values are the same to rounding.
+    """Under `jax.jit`, also of `jax.vmap`, the values are the same to rounding.
 
     Of pure tasks only.
     """
@@ -303,7 +303,7 @@ def jit_and_vmap_agree(subject: TaskSubject) -> None:
     key, solutions = jax.random.key(0), subject.solutions()
     with precision_of(subject.spec):
         jitted = subject.compiled(subject.task, key, solutions)
-        stacked = jax.vmap(lambda rows: subject.task.evaluate(key, rows))(solutions[None])
+        stacked = jax.jit(jax.vmap(lambda rows: subject.task.evaluate(key, rows)))(solutions[None])
     for name in ("objective", "measures"):
         _check_near(f"{name} under jit", np.asarray(getattr(jitted, name)), getattr(subject.plain, name))
         _check_near(f"{name} under vmap", np.asarray(getattr(stacked, name))[0], getattr(subject.plain, name))

@@ -31,9 +31,10 @@ def commands() -> list[str]:
     return [line for language, block in blocks if not language for line in block.splitlines()]
 
 
-@pytest.mark.parametrize("suite", ["tiny.toml", pytest.param("quick", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("suite", ["tiny.toml", "quick"])
 def test_every_command_works(tmp_path: Path, suite: str) -> None:
-    """With a suite of one small task in place of the quick one; the slow test has that one itself."""
+    """Also with a suite of one small task in place of the quick one."""
     for folder in ("docs/examples", "examples"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     (tmp_path / "tiny.toml").write_text(TINY)

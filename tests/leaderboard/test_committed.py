@@ -8,7 +8,7 @@ import pytest
 
 from qdbench.harness import store
 from qdbench.leaderboard import aggregate
-from qdbench.leaderboard.build import check
+from qdbench.leaderboard.build import board_of, differing, tables_of, title_of
 from qdbench.leaderboard.tuned import build
 from qdbench.tasks.hpob import mini
 
@@ -28,8 +28,9 @@ BBOB = {
 @pytest.mark.parametrize("board", BOARDS, ids=lambda path: path.name)
 def test_tables_are_rebuilt_byte_for_byte(board: Path) -> None:
     # Figures are byte-stable within one version of matplotlib only; `--check` compares them too.
-    changed = [path.name for path in check(board / "results", board)]
-    assert not {"board.csv", "board.json", "board.md"} & set(changed)
+    files = tables_of(board_of(board / "results", title_of(board)))
+    assert set(files) == {"board.csv", "board.json", "board.md"}
+    assert not differing(files, board)
 
 
 def test_the_learned_ga_board_is_rebuilt_byte_for_byte() -> None:

@@ -98,7 +98,7 @@ def test_jit_at_a_large_batch_equals_eager_and_numpy(id: str) -> None:
     from tests.reference import tasks as reference
 
     task = make(id)
-    theta = solutions(task.spec, 4096 if task.spec.dim < 10_000 else 64)
+    theta = solutions(task.spec, 1024 if task.spec.dim < 10_000 else 64)
     with precision_of(task.spec):
         eager = task.evaluate(key(), theta, gradients=task.spec.differentiable)
         jitted = jax.jit(lambda x: task.evaluate(key(), x, gradients=task.spec.differentiable))(theta)

@@ -79,6 +79,7 @@ def test_values_equal_numpy_whatever_the_image_batch(id: str) -> None:
         np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_angles_whitened_latents_and_slopes() -> None:
     id = "LSI-StyleGAN2-CLIP-v0"
     task = qdbench.make(id, noise="off", score="angle", image_batch=2)
