@@ -48,14 +48,14 @@ def build(results: Path, out: Path, title: str | None = None, save_png: bool = F
     Args:
         results: A folder of stored trials.
         out: The folder to write to, made if needed.
-        title: The heading of the pages.
+        title: The heading of the pages; None: that of the board that is there, if there is one.
         save_png: Write each figure as ``figures/*.png`` too.
 
     Raises:
         NoResultsError: If the folder does not exist or holds no trial.
         StoreError: If a file cannot be written.
     """
-    board, files = files_of(results, title)
+    board, files = files_of(results, title or title_of(out))
     if save_png:
         files |= {f"figures/{plot.name}.png": figures.png_bytes(plot.figure) for plot in _plots(board)}
     return BuiltBoard(out, tuple(store.write_files(out, files)), board)
