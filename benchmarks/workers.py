@@ -10,6 +10,7 @@ from benchmarks import report
 from benchmarks.bbob_peers import brief
 from benchmarks.display import steps
 from benchmarks.launch import attempt
+from qdbench.wording import count
 
 _PACKAGES = ("qdbench", "jax", "jaxlib", "numpy", "ray")
 _WIDTHS = (1, 2, 8, 64, 512, 4096)
@@ -52,7 +53,7 @@ def run(out: Path, rounds: int, timeout: float) -> bool:
             for kind in KINDS:
                 for executor, workers in CONTESTANTS:
                     for trials in (kind.trials, 4 * kind.trials):
-                        name = f"{trials} {kind.name} trials, {executor}, {_count(workers)}"
+                        name = f"{trials} {kind.name} trials, {executor}, {count(workers, 'worker')}"
                         progress.begin(name)
                         setting = {"executor": executor, "workers": workers, "trials": trials}
                         request = {**kind._asdict(), **setting}
@@ -136,8 +137,9 @@ def _model(rows: list[dict[str, Any]], kind: Kind) -> str:
     body = [[f"{width:,}", report.number(min(width / worker.trial, 1 / driver.trial))] for width in _WIDTHS]
     return (
         f"**Model**, not measured: a worker does a trial in {report.number(1e3 * worker.trial)} ms and the driver "
-        f"takes in one in {report.number(1e3 * driver.trial)} ms, so {_count(round(worker.trial / driver.trial))} "
-        "keep the driver's core busy, and more bring nothing. It leaves out the network, and the compilation that "
+        f"takes in one in {report.number(1e3 * driver.trial)} ms, so "
+        f"{count(round(worker.trial / driver.trial), 'worker')} keep the driver's core busy, and more bring nothing. "
+        "It leaves out the network, and the compilation that "
         "every worker does for every program that it meets (in the seconds once a run).\n\n"
         + report.markdown_table(("workers of Ray", "trials a second at most"), body)
     )
@@ -145,7 +147,3 @@ def _model(rows: list[dict[str, Any]], kind: Kind) -> str:
 
 def _milliseconds(cost: Cost | None) -> str:
     return "-" if cost is None else report.number(max(0.0, 1e3 * cost.trial))
-
-
-def _count(workers: int) -> str:
-    return f"{workers:,} worker{'' if workers == 1 else 's'}"

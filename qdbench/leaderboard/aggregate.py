@@ -7,6 +7,7 @@ format. Whatever differs in one of these is never averaged together; the labels 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -80,6 +81,11 @@ class Results:
         """The records of all trials, finished and failed, by digest."""
         return {digest: trial.record for digest, trial in self.trials.items()} | self.failures
 
+    @functools.cached_property
+    def labels(self) -> dict[str, tuple[str, str]]:
+        """The labels of the task variant and the optimizer configuration of all trials, by digest."""
+        return label_groups({digest: record.config for digest, record in self.records().items()})
+
 
 class Interval(NamedTuple):
     """The mean of a sample, its standard deviation and the Student-t confidence interval of the mean."""
@@ -140,9 +146,7 @@ def read_results(directory: Path) -> Results:
 
 def task_specs(results: Results) -> dict[str, TaskSpec]:
     """The spec of every task variant by its label, in the order of the labels."""
-    configs = {digest: record.config for digest, record in results.records().items()}
-    labels = label_groups(configs)
-    specs = {labels[digest][0]: config.task for digest, config in configs.items()}
+    specs = {results.labels[digest][0]: record.config.task for digest, record in results.records().items()}
     return {label: specs[label] for label in sorted(specs)}
 
 
@@ -153,9 +157,7 @@ def trial_table(results: Results) -> pd.DataFrame:
     plain ids, the task's arguments, fingerprint, budget, hyperparameters (JSON), repetition, digest, status, error,
     ranking metric, every metric, and ``provenance.<key>`` for every key of the provenance.
     """
-    records = results.records()
-    labels = label_groups({digest: record.config for digest, record in records.items()})
-    rows = [_row(digest, record, *labels[digest]) for digest, record in records.items()]
+    rows = [_row(digest, record, *results.labels[digest]) for digest, record in results.records().items()]
     table = pd.DataFrame(rows, columns=None if rows else ["task", "optimizer", "repetition", "digest"])
     for name in (*METRICS, *COSTS):
         if name not in table:
@@ -167,8 +169,8 @@ def summarize(table: pd.DataFrame) -> pd.DataFrame:
     """One row for each group: trials, failures, metrics with intervals, median cost and rank on the task.
 
     For each of qd_score, coverage, best_objective and the task's ranking metric: ``<name>_mean``, ``<name>_std``
-    (n - 1 in the denominator), ``<name>_low`` and ``<name>_high`` (:func:`mean_interval`), ``<name>_median``,
-    ``<name>_iqm``, ``<name>_iqm_low`` and ``<name>_iqm_high`` (:func:`qdbench.leaderboard.robust.iqm_estimate`).
+    (n - 1 in the denominator), ``<name>_low``, ``<name>_high``, ``<name>_median``, ``<name>_iqm``, ``<name>_iqm_low``
+    and ``<name>_iqm_high`` (:func:`spread_of`).
     The ``rank`` is 1 for the best mean of the task's ranking metric: the highest, or the lowest of a metric in
     :data:`LOWER_IS_BETTER`. Equal means share the mean of their ranks, and a group without a finite mean has none.
 
@@ -241,6 +243,19 @@ def mean_interval(values: Sequence[float] | np.ndarray) -> Interval:
     std = float(sample.std(ddof=1))
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, sample.size - 1)) * std / np.sqrt(sample.size)
     return Interval(mean, std, float(mean - half), float(mean + half))
+
+
+def spread_of(values: Sequence[float] | np.ndarray) -> dict[str, float]:
+    """What a board says of a sample: mean, std, low, high, median, iqm, iqm_low, iqm_high; NaN if one is not finite.
+
+    The first four are :func:`mean_interval`'s, the last three :func:`qdbench.leaderboard.robust.iqm_estimate`'s.
+    """
+    sample = np.asarray(values, np.float64)
+    middle = robust.iqm_estimate(sample)
+    known = sample.size > 0 and bool(np.isfinite(sample).all())
+    median = float(np.median(sample)) if known else np.nan
+    last = {"median": median, "iqm": middle.value, "iqm_low": middle.low, "iqm_high": middle.high}
+    return mean_interval(sample)._asdict() | last
 
 
 def with_metric(trace: pd.DataFrame, spec: TaskSpec) -> pd.DataFrame:
@@ -316,15 +331,6 @@ def metrics_of(record: TrialRecord) -> dict[str, int | float]:
     return metrics
 
 
-def _robust(values: Sequence[float] | np.ndarray) -> dict[str, float]:
-    """Median and interquartile mean with its bootstrap interval; NaN if a value is not finite."""
-    sample = np.asarray(values, np.float64)
-    middle = robust.iqm_estimate(sample)
-    known = sample.size > 0 and bool(np.isfinite(sample).all())
-    median = float(np.median(sample)) if known else np.nan
-    return {"median": median, "iqm": middle.value, "iqm_low": middle.low, "iqm_high": middle.high}
-
-
 def score_of(record: TrialRecord) -> float:
     """The ranking metric; log10 of one of :data:`LOWER_IS_BETTER`, at least -12, which spreads over many orders."""
     metric = record.config.task.metric
@@ -352,8 +358,7 @@ def _summary_row(group: pd.DataFrame) -> dict[str, Any]:
     row |= {"trials": len(finished), "failures": len(group) - len(finished)}
     for name in dict.fromkeys((*METRICS, first["metric"])):
         values = finished[name].to_numpy() if name in finished else ()
-        row |= {f"{name}_{part}": value for part, value in mean_interval(values)._asdict().items()}
-        row |= {f"{name}_{part}": value for part, value in _robust(values).items()}
+        row |= {f"{name}_{part}": value for part, value in spread_of(values).items()}
     row["score_mean"] = row[f"{first['metric']}_mean"]
     for name in COSTS:
         row[name] = finished[name].median() if len(finished) else np.nan

@@ -17,7 +17,6 @@ import numpy as np
 from qdbench.harness import pack, store
 from qdbench.harness.result import FinalArchive, TrialConfig, TrialRecord
 from qdbench.leaderboard.aggregate import Results, StoredTrial, read_results
-from qdbench.leaderboard.labels import label_groups
 
 MANIFEST = "SHA256SUMS"
 ROUNDING = {"float32": 1e-6, "float64": 1e-12}
@@ -88,10 +87,9 @@ def _hashes(text: str) -> dict[str, str]:
 
 def missing_repetitions(results: Results) -> list[Finding]:
     """The repetitions that some group of a task has, and another group lacks; a failed trial is not missing."""
-    configs = {digest: record.config for digest, record in results.records().items()}
     groups: dict[tuple[str, str], set[int]] = defaultdict(set)
-    for digest, label in label_groups(configs).items():
-        groups[label].add(configs[digest].repetition)
+    for digest, record in results.records().items():
+        groups[results.labels[digest]].add(record.config.repetition)
     most: dict[str, int] = {}
     for (task, _), found in groups.items():
         most[task] = max(most.get(task, 0), *found)

@@ -18,6 +18,11 @@ from qdbench.spec import TaskSpec
 from qdbench.wording import count, span
 
 TITLE = "qdbench leaderboard"
+COMMANDS = (
+    "qdbench leaderboard build RESULTS --out BOARD",
+    "qdbench leaderboard build RESULTS --out BOARD --check",
+)
+"""What makes a board again, and what checks it."""
 _PROVENANCE = "provenance."
 
 
@@ -55,6 +60,11 @@ class Board:
     def brief(self) -> Table:
         """The overall ranking with the ranking metric of every task."""
         return overall_table(self.overall, self.summary, brief=True)
+
+    @property
+    def values(self) -> pd.DataFrame:
+        """What the CSV holds: one row for each group."""
+        return self.summary.drop(columns="score_mean")
 
     def provenance(self) -> dict[str, list[str]]:
         """The distinct values of each key of the provenance, but for the times of recording, which all differ."""

@@ -20,6 +20,7 @@ from qdbench.leaderboard.hpob.data import is_hpo
 from qdbench.leaderboard.plot import Plot
 from qdbench.leaderboard.sectioned import render as section_pages
 from qdbench.leaderboard.sectioned.board import SectionedBoard
+from qdbench.leaderboard.sectioned.render import Sectioned
 
 AnyBoard = Board | SectionedBoard
 MARKDOWN, CSV, JSON, PAGE = "board.md", "board.csv", "board.json", "index.html"
@@ -82,7 +83,7 @@ def files_of(results: Path, title: str | None = None) -> tuple[AnyBoard, dict[st
         NoResultsError: If there are no results.
     """
     board = board_of(results, title)
-    return board, _render(board)
+    return board, rendered(board)
 
 
 def board_of(results: Path, title: str | None = None) -> AnyBoard:
@@ -158,33 +159,33 @@ def _read(directory: Path) -> Results:
     )
 
 
-def tables_of(board: AnyBoard) -> dict[str, bytes]:
+def tables_of(board: Board | Sectioned) -> dict[str, bytes]:
     """The files of a board that do not depend on how a library draws: Markdown, CSV and JSON."""
-    pages = section_pages if isinstance(board, SectionedBoard) else render
-    texts = {MARKDOWN: pages.to_markdown(board), CSV: pages.to_csv(board), JSON: _json(board)}
+    markdown = render.to_markdown(board) if isinstance(board, Board) else section_pages.to_markdown(board)
+    table: str = board.values.to_csv(index=False, lineterminator="\n")
+    texts = {MARKDOWN: markdown, CSV: table, JSON: _json(board)}
     return {name: text.encode() for name, text in texts.items()}
 
 
-def _render(board: AnyBoard) -> dict[str, bytes]:
+def rendered(board: Board | Sectioned) -> dict[str, bytes]:
+    """All files of a board by their names."""
     svgs = {plot.name: figures.svg_bytes(plot.figure) for plot in _plots(board)}
-    pages = section_pages if isinstance(board, SectionedBoard) else render
-    page = {PAGE: pages.to_html(board, svgs).encode()}
-    return tables_of(board) | page | {f"figures/{name}.svg": svg for name, svg in svgs.items()}
+    page = render.to_html(board, svgs) if isinstance(board, Board) else section_pages.to_html(board, svgs)
+    return tables_of(board) | {PAGE: page.encode()} | {f"figures/{name}.svg": svg for name, svg in svgs.items()}
 
 
-def _json(board: AnyBoard) -> str:
+def _json(board: Board | Sectioned) -> str:
     """The rows of the CSV with the title, the description and the provenance."""
-    table = board.values if isinstance(board, SectionedBoard) else board.summary.drop(columns="score_mean")
     rows = [
         {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()}
-        for row in table.to_dict("records")
+        for row in board.values.to_dict("records")
     ]
     head = {"title": board.title, "description": board.description(), "provenance": board.provenance()}
     return json.dumps(head | {"rows": rows}, indent=0, allow_nan=False, ensure_ascii=False, default=int) + "\n"
 
 
-def _plots(board: AnyBoard) -> list[Plot]:
-    if isinstance(board, SectionedBoard):
+def _plots(board: Board | Sectioned) -> list[Plot]:
+    if not isinstance(board, Board):
         return section_pages.plots(board)
     return [plot for plots in board.plots.values() for plot in plots] + list(board.suite.plots if board.suite else ())
 

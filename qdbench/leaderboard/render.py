@@ -11,13 +11,11 @@ import rich.table
 import rich.text
 
 from qdbench.leaderboard import figures, published, tables
-from qdbench.leaderboard.board import Board
+from qdbench.leaderboard.board import COMMANDS, Board
 from qdbench.leaderboard.sectioned.content import Section
 from qdbench.leaderboard.site import cards, explorer
 from qdbench.leaderboard.tables import Cell, Column, Table
 
-REBUILD = "qdbench leaderboard build RESULTS --out BOARD"
-CHECK = "qdbench leaderboard build RESULTS --out BOARD --check"
 RANKING_NOTE = (
     "The mean rank is the mean over the tasks of the rank by the mean of the task's ranking metric: 1 is best, and "
     "equal means share the mean of their ranks. Only optimizers with a result on every task take a place."
@@ -81,10 +79,20 @@ def to_markdown(board: Board) -> str:
     parts += markdown_section(board.suite) if board.suite else []
     parts += ["## Do the optimizers differ?", bullets(board.analysis.words)]
     parts += [f"{table.caption}\n\n{markdown_table(table)}" for table in content["tests"] if table.rows]
-    parts += ["## Failures and files that do not count"]
-    parts += [f"{table.caption}\n\n{markdown_table(table)}" for table in content["incidents"]] or ["None."]
-    parts += ["## Rebuild", f"```\n{REBUILD}\n{CHECK}\n```"]
+    parts += incident_lines(content["incidents"])
+    parts += rebuild_lines(COMMANDS)
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def incident_lines(incidents: Iterable[Table]) -> list[str]:
+    """The failures in Markdown."""
+    shown = [f"{table.caption}\n\n{markdown_table(table)}" for table in incidents]
+    return ["## Failures and files that do not count", *(shown or ["None."])]
+
+
+def rebuild_lines(commands: Iterable[str]) -> list[str]:
+    """How to make the board again, in Markdown."""
+    return ["## Rebuild", "\n".join(["```", *commands, "```"])]
 
 
 def markdown_section(section: Section) -> list[str]:
@@ -96,12 +104,6 @@ def markdown_section(section: Section) -> list[str]:
     ]
     folded = [f"{escaped(table.caption)}\n\n{markdown_table(table)}" for table in section.folded]
     return [*parts, *tables, *figures, *folded]
-
-
-def to_csv(board: Board) -> str:
-    """One row for each group, all digits."""
-    text: str = board.summary.drop(columns="score_mean").to_csv(index=False, lineterminator="\n")
-    return text
 
 
 @runtime_checkable
@@ -161,7 +163,7 @@ def _content(board: Board) -> dict[str, Any]:
         "tests": [tables.anova_table(board.analysis), tables.effects_table(board.analysis)],
         "pairs": [tables.pairs_table(task, board.analysis) for task in sorted(set(board.analysis.pairs["task"]))],
         "incidents": _incidents(board),
-        "commands": (REBUILD, CHECK),
+        "commands": COMMANDS,
     }
 
 
@@ -196,10 +198,7 @@ def _incidents(board: Board) -> list[Table]:
     if len(failed):
         titles = ("Task", "Optimizer", "Repetition", "Error")
         found.append(tables.records_table("Failed trials", titles, failed[columns].to_dict("records")))
-    if board.results.problems:
-        problems = [problem._asdict() for problem in board.results.problems]
-        found.append(tables.records_table("Files that do not count", ("Kind", "File", "Reason"), problems))
-    return found
+    return found + tables.problems_tables(board.results.problems)
 
 
 def values_text(values: Sequence[str]) -> str:

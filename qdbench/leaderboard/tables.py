@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from qdbench.leaderboard.aggregate import LOWER_IS_BETTER, METRIC_NAMES
+from qdbench.leaderboard.aggregate import LOWER_IS_BETTER, METRIC_NAMES, Problem
 from qdbench.leaderboard.published import COMPARED, REPRODUCE, UNREPRODUCED
 from qdbench.leaderboard.statistics import Analysis
 
@@ -226,6 +226,12 @@ def records_table(caption: str, titles: Sequence[str], records: Sequence[Mapping
     """A table of plain texts, one row for each record, its values in the order of the titles."""
     columns = tuple(Column(title, numeric=False) for title in titles)
     return Table(caption, columns, tuple(tuple(Cell(str(value)) for value in record.values()) for record in records))
+
+
+def problems_tables(problems: Sequence[Problem]) -> list[Table]:
+    """The files that do not count, if there are any."""
+    records = [problem._asdict() for problem in problems]
+    return [records_table("Files that do not count", ("Kind", "File", "Reason"), records)] if records else []
 
 
 def number(value: float, decimals: int = 2) -> str:

@@ -44,7 +44,7 @@ ALL = {"coco": COCO, "lga": LGA, "grid": GRID}
 
 
 def files_of(board: BbobBoard) -> dict[str, bytes]:
-    return build._render(board)
+    return build.rendered(board)
 
 
 @pytest.fixture(scope="module", params=list(ALL))

@@ -142,7 +142,7 @@ def test_the_best_is_first_and_the_words_name_it(board: HpoBoard) -> None:
 
 
 def test_pages_load_nothing_and_are_the_same_each_time(board: HpoBoard) -> None:
-    files = build._render(board)
+    files = build.rendered(board)
     page = Page(files["index.html"].decode())
     assert all(link.startswith(("#", "data:")) for link in page.links)
     assert all(image.get("alt") for image in page.images)
@@ -150,7 +150,7 @@ def test_pages_load_nothing_and_are_the_same_each_time(board: HpoBoard) -> None:
         f"figures/{plot.name}.svg" for section in board.sections for plot in section.plots
     }
     again = assemble(in_memory(list(reversed(LGA if len(board.sections) == 2 else OFFICIAL))))
-    assert build._render(again) == files
+    assert build.rendered(again) == files
 
 
 def test_series_that_one_lacks_are_not_ranked() -> None:

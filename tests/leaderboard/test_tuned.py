@@ -192,7 +192,7 @@ def test_a_mean_that_is_no_number_is_never_chosen(folder: Path) -> None:
     board = assemble(data.find([folder]), "gaussian-ga")
     assert protocols.one_setting(board.tunings[0]) == {1: 0, 2: 0, 8: 0}
     assert protocols.per_function(board.tunings[0]) == {1: 0, 2: 0, 8: 2}
-    build.files_of(board)
+    build.rendered(board)
 
 
 def test_solved_functions_count_as_the_floor(folder: Path) -> None:
@@ -211,7 +211,7 @@ def test_the_files(folder: Path, tmp_path: Path) -> None:
     build.build([folder], tmp_path / "out")
     files = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
     plots = {"scores-one-setting", "scores-each-function", "robustness"}
-    assert files == {"board.md", "board.csv", "index.html", *(f"figures/{name}.svg" for name in plots)}
+    assert files == {"board.md", "board.csv", "board.json", "index.html", *(f"figures/{name}.svg" for name in plots)}
     text = (tmp_path / "out" / "index.html").read_text()
     page = Page(text)
     assert all(link.startswith(("#", "data:")) for link in page.links)
@@ -247,7 +247,7 @@ def test_one_split_and_one_optimizer(tmp_path: Path) -> None:
     save(tmp_path, content)
     board = assemble(data.find([tmp_path]), "gaussian-ga")
     assert table_of(board, ONE)["gaussian-ga"] == ["1", "1", "1.00", "0"]
-    assert "hold-out, of" not in build.files_of(board)["board.md"].decode()
+    assert "hold-out, of" not in build.rendered(board)["board.md"].decode()
     assert [plot.name for section in board.sections for plot in section.plots] == ["robustness"]
 
 
@@ -365,7 +365,7 @@ def committed() -> TunedBoard:
 def test_the_committed_tunings_make_a_board(committed: TunedBoard) -> None:
     assert set(committed.values["optimizer"]) == set(GENETIC)
     assert len(committed.values) == 2 * 24 * len(GENETIC)
-    assert len(build.files_of(committed)) == 3 + 3
+    assert len(build.rendered(committed)) == 4 + 3
 
 
 @pytest.mark.parametrize("name", GENETIC)

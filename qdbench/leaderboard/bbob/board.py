@@ -13,7 +13,6 @@ from qdbench.leaderboard.aggregate import Results
 from qdbench.leaderboard.bbob import data, precision_board, runtime_board
 from qdbench.leaderboard.bbob.data import Experiment
 from qdbench.leaderboard.bbob.functions import title as title_of
-from qdbench.leaderboard.labels import label_groups
 from qdbench.leaderboard.sectioned import style
 from qdbench.leaderboard.sectioned.board import Place, SectionedBoard
 from qdbench.leaderboard.sectioned.content import Content
@@ -57,10 +56,9 @@ class BbobBoard(SectionedBoard):
     def places(self) -> dict[str, Place]:
         """A task is a function in a dimension and budget, over all instances."""
         records = self.results.records()
-        labels = label_groups({digest: record.config for digest, record in records.items()})
         several = len({record.config.budget for record in records.values()}) > 1
         found = {}
-        for digest, (_, optimizer) in labels.items():
+        for digest, (_, optimizer) in self.results.labels.items():
             config = records[digest].config
             function, dim, budget = data.function_of(config), config.task.dim, config.budget
             task = f"{title_of(function)}, D = {dim}" + (f", {budget:,}" if several else "")

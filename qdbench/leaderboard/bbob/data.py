@@ -12,7 +12,6 @@ import pandas as pd
 
 from qdbench.harness.result import TrialConfig, TrialRecord
 from qdbench.leaderboard.aggregate import Results, metrics_of
-from qdbench.leaderboard.labels import label_groups
 from qdbench.spec import JsonScalar
 
 FLOOR = 1e-8
@@ -80,10 +79,8 @@ def gather(results: Results) -> Experiment:
     Raises:
         ValueError: If a function, dimension, instance and budget is there in two versions, which must not be pooled.
     """
-    records = results.records()
-    labels = label_groups({digest: record.config for digest, record in records.items()})
-    _check_one_version(records)
-    rows = [_row(digest, trial.record, labels[digest][1]) for digest, trial in results.trials.items()]
+    _check_one_version(results.records())
+    rows = [_row(digest, trial.record, results.labels[digest][1]) for digest, trial in results.trials.items()]
     columns = list(_row_names())
     table = pd.DataFrame(rows, columns=columns)
     order = ["dim", "budget", "function", "optimizer", "instance", "repetition", "digest"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
 from collections import Counter, defaultdict
 from typing import Any, ClassVar, NamedTuple
 
@@ -11,9 +12,10 @@ import pandas as pd
 
 from qdbench.harness.result import TrialRecord
 from qdbench.leaderboard.aggregate import Results, StoredTrial
+from qdbench.leaderboard.board import COMMANDS
 from qdbench.leaderboard.sectioned.content import Section
 from qdbench.leaderboard.sectioned.style import Mark
-from qdbench.leaderboard.tables import Table, records_table
+from qdbench.leaderboard.tables import Table, problems_tables, records_table
 from qdbench.spec import TaskSpec
 
 _LEFT_OUT = ("recorded",)
@@ -57,9 +59,11 @@ class SectionedBoard(abc.ABC):
         values: What the CSV holds: one row for each setting, function or task, and optimizer.
         look: The mark of each optimizer.
         least: A smaller score counts as this one.
+        commands: What makes the board again.
     """
 
     least: ClassVar[float] = 0.0
+    commands: ClassVar[tuple[str, ...]] = COMMANDS
 
     title: str
     results: Results
@@ -80,6 +84,7 @@ class SectionedBoard(abc.ABC):
     def names_of(self, record: TrialRecord) -> dict[str, str | int]:
         """What tells a trial from all others, by the headings of a table."""
 
+    @functools.cached_property
     def groups(self) -> list[TaskGroup]:
         """The tasks with finished trials, in their order."""
         places = self.places()
@@ -113,7 +118,4 @@ class SectionedBoard(abc.ABC):
             rows = [self.names_of(record) | {"Error": record.error} for record in self.results.failures.values()]
             rows.sort(key=lambda row: tuple(row.values()))
             tables.append(records_table("Failed trials", tuple(rows[0]), rows))
-        if self.results.problems:
-            problems = [problem._asdict() for problem in self.results.problems]
-            tables.append(records_table("Files that do not count", ("Kind", "File", "Reason"), problems))
-        return tables
+        return tables + problems_tables(self.results.problems)

@@ -15,7 +15,6 @@ from qdbench.documentation import citations_of, documentation
 from qdbench.harness.result import TrialConfig
 from qdbench.leaderboard.aggregate import Results
 from qdbench.leaderboard.cite import reference
-from qdbench.leaderboard.labels import label_groups
 from qdbench.registry import OPTIMIZERS, TASKS, Entry
 
 LICENCE = "MIT (qdbench)"
@@ -70,7 +69,7 @@ def of_results(results: Results, data: Mapping[str, Any]) -> dict[str, list[Card
         data: From :mod:`qdbench.leaderboard.site.explorer`.
     """
     configs = {digest: record.config for digest, record in results.records().items()}
-    labels = {digest: label for digest, (_, label) in label_groups(configs).items()}
+    labels = {digest: label for digest, (_, label) in results.labels.items()}
     shown = {optimizer["name"] for optimizer in data["optimizers"]}
     known = [config for digest, config in configs.items() if labels[digest] in shown]
     return {"tasks": task_cards(configs.values()), "optimizers": optimizer_cards(known, data, labels)}

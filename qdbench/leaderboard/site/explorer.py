@@ -16,7 +16,7 @@ import pandas as pd
 from scipy import stats
 
 from qdbench.harness.result import FinalArchive
-from qdbench.leaderboard import aggregate, robust
+from qdbench.leaderboard import aggregate
 from qdbench.leaderboard.aggregate import LOWER_IS_BETTER, METRIC_NAMES, StoredTrial
 from qdbench.leaderboard.board import Board
 from qdbench.leaderboard.sectioned.board import SectionedBoard
@@ -62,7 +62,7 @@ def of_board(board: Board) -> dict[str, Any]:
 
 def of_sections(board: SectionedBoard) -> dict[str, Any]:
     """The data of a board of sections."""
-    groups = board.groups()
+    groups = board.groups
     names = _names(name for group in groups for name in group.trials)
     points = _POINTS if len(groups) * len(names) <= _FEW_GROUPS else _FEW_POINTS
     tasks, rows = [], []
@@ -71,11 +71,9 @@ def of_sections(board: SectionedBoard) -> dict[str, Any]:
         tables = {name: _measured(trials, metric, board.least) for name, trials in group.trials.items()}
         ranks = pd.Series({name: table[metric].mean(skipna=False) for name, table in tables.items()}).rank()
         for name, table in tables.items():
-            values = table[metric].to_numpy(np.float64)
-            summary = {f"{metric}_{key}": value for key, value in aggregate.mean_interval(values)._asdict().items()}
-            middle = robust.iqm_estimate(values)
-            summary |= {f"{metric}_median": float(np.median(values)), f"{metric}_iqm": middle.value}
-            summary |= {f"{metric}_iqm_low": middle.low, f"{metric}_iqm_high": middle.high}
+            summary: dict[str, float] = {
+                f"{metric}_{part}": value for part, value in aggregate.spread_of(table[metric].to_numpy()).items()
+            }
             summary |= {"rank": float(ranks[name]), "trials": len(table), "failures": group.failures[name]}
             summary |= {key: float(table[key].median()) for key in _COST}
             rows.append(_row(place, names.index(name), summary, metric))

@@ -77,8 +77,7 @@ def _listed(folder: Path, name: str) -> Suite:
 
 def _described(board: build.AnyBoard, name: str) -> Suite:
     if isinstance(board, SectionedBoard):
-        groups = board.groups()
-        tasks, optimizers = len(groups), len({name for group in groups for name in group.trials})
+        tasks, optimizers = len(board.groups), len({name for group in board.groups for name in group.trials})
     else:
         tasks, optimizers = len(board.specs), board.overall["optimizer"].nunique()
     brief = board.brief

@@ -83,6 +83,16 @@ class TunedBoard:
             f"{first.repetitions:,} trials of {span(task.budget for task in tasks)} evaluations in every cell."
         )
 
+    @property
+    def commands(self) -> tuple[str, str]:
+        """What makes the board again, and what checks it."""
+        command = f"qdbench leaderboard tuned TUNED --out BOARD --reference {self.reference}"
+        return command, f"{command} --check"
+
+    def incidents(self) -> list[Table]:
+        """None: a tuning counts as a whole or not at all."""
+        return []
+
     def provenance(self) -> dict[str, list[str]]:
         """The distinct values of each key of the provenance, but for the times of recording, which all differ."""
         keys = sorted({key for tuning in self.tunings for key in tuning.provenance} - {*_LEFT_OUT})
