@@ -33,8 +33,9 @@ SMALL["Neuro-Pendulum-v0"] |= {"steps": 20}
 SMALL |= {f"Neuro-{name}-v0": {"budget": "smoke"} for name in ("MNIST", "FashionMNIST", "KMNIST", "Digits")}
 SMALL |= NEEDED
 
-# Each program of theirs takes 20 seconds to compile; Reacher and LSI-Digits stand for them.
-SLOW = {*(f"Neuro-{name}-v0" for name in ("Ant", "HalfCheetah", "Hopper", "Walker2d")), "LSI-Digits-CLIP-v0"}
+# Each program of theirs takes 10 to 20 seconds to compile; Pendulum, Breakout and LSI-Digits stand for them.
+BRAX = ("Ant", "HalfCheetah", "Hopper", "Reacher", "Walker2d")
+SLOW = {*(f"Neuro-{name}-v0" for name in BRAX), "LSI-Digits-CLIP-v0"}
 PARAMETERS = [pytest.param(id, marks=pytest.mark.slow) if id in SLOW else id for id in AVAILABLE]
 """Those whose data is here, for tests that compile them."""
 

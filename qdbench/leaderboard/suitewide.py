@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -32,18 +33,32 @@ TESTS_NOTE = (
     "Friedman's test on the ranks with Iman and Davenport's correction, and Nemenyi's critical difference (Demšar "
     "2006)."
 )
-_MOST_PAIRS = 16
+VERDICTS_NOTE = (
+    "Of the three numbers, the first counts the tasks on which the optimizer at the left is significantly better than "
+    "the one above, the last those on which it is significantly worse, and the one between all others."
+)
+_MOST_PAIRS, _MOST_TASKS, _MOST_TESTS = 16, 12, 1000
 
 
 def section(
-    scores: Scores, failures: Mapping[str, int], look: Mapping[str, Styled], prefix: str = ""
+    scores: Scores,
+    failures: Mapping[str, int],
+    look: Mapping[str, Styled],
+    *,
+    of: str = "",
+    score: str = "",
+    prefix: str = "",
 ) -> Section | None:
     """The section; None for fewer than two optimizers that are on every task.
+
+    Up to 12 tasks are described one by one, and up to 1,000 pairs of optimizers on a task shown with their tests.
 
     Args:
         scores: Higher is better, finite; see :mod:`qdbench.leaderboard.robust`.
         failures: How many trials of an optimizer failed.
         look: The style of each optimizer.
+        of: What the section is about, where a page has several.
+        score: What a trial's score is, where it is not the tasks' metric.
         prefix: Of the names of figures.
     """
     names = robust.complete(scores)
@@ -52,25 +67,38 @@ def section(
     among = {task: {name: groups[name] for name in names} for task, groups in sorted(scores.items())}
     aggregated, ranks = robust.aggregate(among), robust.mean_ranks(among)
     order = sorted(names, key=lambda name: (ranks.loc[name, "value"], -aggregated.loc[name, "value"], name))
-    anova, pairs = tests(among)
+    exact = len(among) * math.comb(len(names), 2) <= _MOST_TESTS
+    anova, pairs = tests(among, exact)
     left_out = sorted({name for groups in scores.values() for name in groups} - set(names))
-    words = [NOTE, *_words(among, order, ranks, anova, pairs)]
+    words = [score] if score else []
+    words += [NOTE, *_words(among, order, ranks, anova)]
+    words += [line for task in among for line in _task_words(task, anova, pairs)] if len(among) <= _MOST_TASKS else []
     words += [f"Not part of this, because they have no trials on some task: {', '.join(left_out)}."] if left_out else []
     failed = [f"{name} {number}" for name, number in sorted(failures.items()) if number]
     words += [f"Failed trials have no score and are not in these numbers: {', '.join(failed)}."] if failed else []
     tables = [_aggregate_table(among, order, aggregated, ranks, failures)]
     if len(order) <= _MOST_PAIRS:
         tables.append(_improvement_table(among, order))
+        words.append(PAIRS_NOTE)
+    if len(order) <= _MOST_PAIRS and len(among) > 1:
+        tables.append(_verdicts_table(pairs, order, len(among)))
+        words.append(VERDICTS_NOTE)
     plots = [profiles_plot(among, order, look, prefix)]
     if len(among) > 1:
         plots.append(differences_plot(ranks["value"].to_dict(), len(among), prefix))
-    folded = (_anova_table(anova), *(_pairs_table(task, found) for task, found in pairs.groupby("task", sort=False)))
-    words += [PAIRS_NOTE, TESTS_NOTE]
-    return Section("Over the suite", tuple(words), tuple(tables), tuple(plots), folded)
+    by_task = pairs.groupby("task", sort=False) if exact else ()
+    folded = (_anova_table(anova), *(_pairs_table(task, found) for task, found in by_task))
+    words.append(TESTS_NOTE)
+    title = "Over the suite" + (f": {of}" if of else "")
+    return Section(title, tuple(words), tuple(tables), tuple(plots), folded)
 
 
-def tests(scores: Scores) -> tuple[pd.DataFrame, pd.DataFrame]:
+def tests(scores: Scores, exact: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Welch's analysis of variance of each task and Games and Howell's tests of its pairs.
+
+    Args:
+        scores: Higher is better, finite.
+        exact: Whether pairs get their t, df and p, and not the verdict alone.
 
     Returns:
         One row a task (task, F, df, df_residual, p, p_holm, note) and, for at most 16 optimizers, one row a pair
@@ -85,25 +113,27 @@ def tests(scores: Scores) -> tuple[pd.DataFrame, pd.DataFrame]:
         row = (found.statistic, found.df, found.df_residual, found.p) if found else (np.nan,) * 4
         rows.append((task, *row, note))
         for first, second in robust.pairs_of(sorted(groups)) if len(groups) <= _MOST_PAIRS else ():
-            pairs.append((task, first, second, *_pair(groups[first], groups[second], len(groups))))
+            pairs.append((task, first, second, *_pair(groups[first], groups[second], len(groups), exact)))
     anova = pd.DataFrame(rows, columns=["task", "F", "df", "df_residual", "p", "note"])
     columns = ["task", "first", "second", "difference", "t", "df", "p", "significant", "note"]
     return anova.assign(p_holm=robust.holm(anova["p"].tolist())), pd.DataFrame(pairs, columns=columns)
 
 
-def _pair(first: np.ndarray, second: np.ndarray, groups: int) -> tuple[float, float, float, float, bool | None, str]:
+def _pair(
+    first: np.ndarray, second: np.ndarray, groups: int, exact: bool
+) -> tuple[float, float, float, float, bool | None, str]:
     difference = float(first.mean() - second.mean())
     if min(len(first), len(second)) < 2:
         return difference, np.nan, np.nan, np.nan, None, "not tested: it needs two trials of each"
     if robust.is_constant(first) and robust.is_constant(second):
         return difference, np.nan, np.nan, np.nan, None, "not tested: neither varies between repetitions"
+    if not exact:
+        return difference, np.nan, np.nan, np.nan, robust.differ(first, second, groups), ""
     found = robust.games_howell(first, second, groups)
     return difference, found.statistic, found.df_residual, found.p, found.p < ALPHA, ""
 
 
-def _words(
-    scores: Scores, order: Sequence[str], ranks: pd.DataFrame, anova: pd.DataFrame, pairs: pd.DataFrame
-) -> list[str]:
+def _words(scores: Scores, order: Sequence[str], ranks: pd.DataFrame, anova: pd.DataFrame) -> list[str]:
     words = []
     if len(scores) > 1:
         table = np.array([pd.Series({n: g[n].mean() for n in order}).rank(ascending=False) for g in scores.values()])
@@ -121,12 +151,17 @@ def _words(
             if sets
             else "All mean ranks differ significantly."
         )
-    for task in scores:
-        words += _task_words(task, anova[anova["task"] == task].iloc[0], pairs[pairs["task"] == task])
+        tested = anova["p_holm"].notna()
+        same = int(tested.sum() - (anova["p_holm"] < ALPHA).sum())
+        words.append(
+            f"Within the tasks, the optimizers do not differ significantly on {same} of the {int(tested.sum())} that "
+            "could be tested (Welch)."
+        )
     return words
 
 
-def _task_words(task: str, effect: pd.Series, pairs: pd.DataFrame) -> list[str]:
+def _task_words(task: str, anova: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
+    effect, pairs = anova[anova["task"] == task].iloc[0], pairs[pairs["task"] == task]
     same = pairs[pairs["significant"].map(lambda verdict: verdict is False)]
     untested = int(pairs["significant"].isna().sum())
     lead = f"On {task} "
@@ -193,6 +228,26 @@ def _improvement_table(scores: Scores, order: Sequence[str]) -> Table:
             cells.append(Cell("–", math.nan) if pair is None else Cell(_estimate(pair), pair.value))
         rows.append(tuple(cells))
     return Table("Probability of improvement with 95 % intervals", columns, tuple(rows))
+
+
+def _verdicts_table(pairs: pd.DataFrame, order: Sequence[str], tasks: int) -> Table:
+    """On how many tasks an optimizer is better than another one, not different from it, and worse."""
+    better: Counter[tuple[str, str]] = Counter()
+    for row in pairs[pairs["significant"].map(lambda verdict: verdict is True)].itertuples():
+        better[(row.first, row.second) if row.difference > 0 else (row.second, row.first)] += 1
+    columns = (
+        Column("Optimizer", numeric=False),
+        *(Column(name, "Tasks on which it is better than") for name in order),
+    )
+    rows = []
+    for first in order:
+        cells = [Cell(first, mark="optimizer")]
+        for second in order:
+            wins, losses = better[first, second], better[second, first]
+            text = f"{wins} / {tasks - wins - losses} / {losses}"
+            cells.append(Cell("–", math.nan) if first == second else Cell(text, wins - losses))
+        rows.append(tuple(cells))
+    return Table("Tasks: significantly better / not different / worse", columns, tuple(rows))
 
 
 def _anova_table(anova: pd.DataFrame) -> Table:

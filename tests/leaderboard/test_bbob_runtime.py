@@ -108,3 +108,21 @@ def test_area_of_known_curves() -> None:
     assert runtime.area(points, np.zeros(501), 4.0) == 0
     assert runtime.area(points, points / 5, 4.0) == pytest.approx(0.4)
     assert runtime.area(points, points / 5, 3.333) == pytest.approx(0.3333)
+
+
+@given(experiments(), st.integers(2, 9))
+def test_the_area_of_a_trial_is_that_of_its_own_distribution(
+    experiment: tuple[np.ndarray, np.ndarray], dim: int
+) -> None:
+    hits, budget = experiment[0], 500
+    log_points = np.linspace(0.0, np.log10(budget / dim), 20_001)
+    for own, area in zip(hits, runtime.trial_areas(hits, dim, budget), strict=True):
+        runtimes = np.where(own > 0, own, np.inf)
+        shares = runtime.distribution(runtimes, dim * 10**log_points)
+        assert area == pytest.approx(runtime.area(log_points, shares, log_points[-1]), abs=1e-4)
+
+
+def test_the_area_of_a_trial_by_hand() -> None:
+    # At once, within the first evaluation a dimension, half way on the logarithmic axis, beyond the budget, never.
+    hits = np.array([[1, 10, 100, 1001, 0]])
+    assert list(runtime.trial_areas(hits, 10, 1000)) == pytest.approx([(1 + 1 + 0.5 + 0 + 0) / 5])

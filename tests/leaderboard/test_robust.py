@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import types
+from collections.abc import Callable
 from unittest import mock
 
 import numpy as np
@@ -113,13 +115,18 @@ def test_performance_profile_is_rliables(name: str) -> None:
     assert np.abs(ours["high"] - high).max() < 0.06
 
 
-def rliable_profile(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+@functools.cache
+def run_score_deviation() -> Callable[[np.ndarray, float], float]:
     """``rliable.library.run_score_deviation``, whose module asks for a package that pandas 3 breaks."""
     stub = types.SimpleNamespace(IIDBootstrap=object, IndependentSamplesBootstrap=object)
     arch = types.SimpleNamespace(bootstrap=stub)
     with mock.patch.dict(sys.modules, {"arch": arch, "arch.bootstrap": stub}):
         from rliable.library import run_score_deviation
-    return np.array([run_score_deviation(matrix, point) for point in points])
+    return run_score_deviation
+
+
+def rliable_profile(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    return np.array([run_score_deviation()(matrix, point) for point in points])
 
 
 def test_welch_anova_is_scipys_and_the_worked_formula() -> None:

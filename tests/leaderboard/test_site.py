@@ -88,6 +88,7 @@ def visit(browser: Any, board: Path) -> Iterator[Visit]:
 
 def test_the_table_sorts_by_its_heads_with_mouse_and_keyboard(visit: Visit) -> None:
     assert len(visit.column(1)) == 6
+    assert set(visit.column(14)) == {"cpu"}
     head = visit.page.get_by_role("button", name="Mean", exact=True)
     head.click()
     means = [float(text.partition(" ")[0]) for text in visit.column(5)]
@@ -296,6 +297,7 @@ def large_page(tasks: int = 200, optimizers: int = 50) -> bytes:
             10_000,
             0,
             1.5,
+            0,
         ]
         for task in range(tasks)
         for optimizer in range(optimizers)
@@ -311,6 +313,7 @@ def large_page(tasks: int = 200, optimizers: int = 50) -> bytes:
             }
             for index in range(tasks)
         ],
+        "devices": ["cpu"],
         "rows": rows,
     }  # fmt: skip
     content = {"title": "Large", "description": "", "incidents": [], "commands": (), "explorer": explorer.to_json(data)}

@@ -121,5 +121,5 @@ def _content(results: Results, experiment: Experiment, kind: Kind, look: dict[st
         return Content(Table("No finished trial", (), ()), (), pd.DataFrame())
     if kind == "runtimes":
         assert isinstance(experiment.hits, np.ndarray)
-        return runtime_board.content(experiment, experiment.hits, look)
+        return runtime_board.content(results, experiment, experiment.hits, look)
     return precision_board.content(results, experiment, look)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -87,6 +88,11 @@ def gather(results: Results) -> Experiment:
     table = table.sort_values(order, ignore_index=True)
     hits, targets = _hits(results, list(table["digest"]))
     return Experiment(table, hits, targets, _settings(table))
+
+
+def failures_of(results: Results) -> Counter[str]:
+    """How many trials of each optimizer failed, by its label."""
+    return Counter(results.labels[digest][1] for digest in results.failures)
 
 
 def _row_names() -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from qdbench.leaderboard import suitewide
 from qdbench.leaderboard.aggregate import Results
 from qdbench.leaderboard.bbob import normalised, precision_curves, precision_figures, ranks
 from qdbench.leaderboard.bbob.cells import by_function, mean_cell, score_cell
-from qdbench.leaderboard.bbob.data import Experiment, Setting
+from qdbench.leaderboard.bbob.data import Experiment, Setting, failures_of
 from qdbench.leaderboard.bbob.functions import shown_splits, title
 from qdbench.leaderboard.bbob.normalised import Scored
 from qdbench.leaderboard.plot import Plot
@@ -53,23 +53,24 @@ def content(results: Results, experiment: Experiment, look: Mapping[str, Mark]) 
     for setting, scored in settings.items():
         plots = _setting_plots(results, experiment, scored, look) if setting in featured else ()
         sections.append(_setting_section(scored, plots))
-    if len(settings) == 1:
-        sections += _suite_section(results, experiment, look)
+    sections += _suite_section(results, experiment, look)
     return Content(
         sections[0].tables[0].part(_BRIEF if len(settings) == 1 else 3), tuple(sections), _values(experiment, settings)
     )
 
 
 def _suite_section(results: Results, experiment: Experiment, look: Mapping[str, Mark]) -> list[Section]:
-    """The statistics over all functions, of minus the logarithm of the precision."""
-    trials = experiment.trials[np.isfinite(experiment.trials["precision"])]
+    """The statistics over all functions and settings, of minus the logarithm of the precision."""
     scores: dict[str, dict[str, np.ndarray]] = {}
-    for (function, optimizer), values in trials.groupby(["function", "optimizer"], sort=True)["precision"]:
-        scores.setdefault(title(function), {})[optimizer] = -np.log10(values.to_numpy(np.float64))
-    lost = experiment.trials["optimizer"].value_counts() - trials["optimizer"].value_counts()
-    failures = {name: int(count) for name, count in lost.items() if count > 0}
-    for record in results.failures.values():
-        failures[record.config.optimizer] = failures.get(record.config.optimizer, 0) + 1
+    failures = failures_of(results)
+    for setting in experiment.settings:
+        place = f", {setting.short}" if len(experiment.settings) > 1 else ""
+        for (function, optimizer), found in experiment.of(setting).groupby(["function", "optimizer"], sort=True):
+            values = found["precision"].to_numpy(np.float64)
+            known = values[np.isfinite(values)]
+            failures[str(optimizer)] += len(values) - len(known)
+            if len(known):
+                scores.setdefault(title(int(function)) + place, {})[str(optimizer)] = -np.log10(known)
     section = suitewide.section(scores, failures, look)
     return [section] if section else []
 

@@ -90,5 +90,21 @@ def area(log_points: np.ndarray, shares: np.ndarray, end: float) -> float:
     return float(np.trapezoid(y, x) / (end - log_points[0]))
 
 
+def trial_areas(hits: np.ndarray, dim: int, budget: int) -> np.ndarray:
+    r"""The :func:`area` under the distribution of each trial's own runtimes, without restarts: ``(trials,)`` in [0, 1].
+
+    .. math:: \frac1m \sum_{j\ \mathrm{reached}} \Big(1 - \frac{\log \max(t_j / D, 1)}{\log(B / D)}\Big)
+
+    over m targets, with D dimensions and a budget of B evaluations, more than D.
+
+    Args:
+        hits: ``(trials, targets)``; none is beyond the budget by more than a batch, which counts as at the budget.
+        dim: D.
+        budget: B.
+    """
+    share = np.log(np.maximum(hits / dim, 1.0)) / np.log(budget / dim)
+    return np.where(hits > 0, 1 - np.minimum(share, 1.0), 0.0).mean(axis=1)
+
+
 def _cost(hits: np.ndarray, evaluations: np.ndarray) -> np.ndarray:
     return np.where(hits > 0, hits, np.asarray(evaluations)[:, None]).astype(np.float64)

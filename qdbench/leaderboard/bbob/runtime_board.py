@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from qdbench.leaderboard import suitewide
+from qdbench.leaderboard.aggregate import Results
 from qdbench.leaderboard.bbob import runtime, runtime_figures
-from qdbench.leaderboard.bbob.data import Experiment, Setting
+from qdbench.leaderboard.bbob.data import Experiment, Setting, failures_of
 from qdbench.leaderboard.bbob.functions import GROUPS, title
 from qdbench.leaderboard.plot import Plot
 from qdbench.leaderboard.sectioned.content import Content, Section
@@ -38,16 +40,22 @@ ERT_NOTE = (
     "reached it, which is in parentheses if not all did. Where none did it is ∞, with the median evaluations of the "
     "trials."
 )
+TRIAL_NOTE = (
+    "A trial's score is the area under the distribution of its own runtimes, without restarts: the mean over targets "
+    "of 1 − log(t / D) / log(B / D), t the evaluations at which it reached the target and B the budget, 0 where it did "
+    "not. Trials on different instances count as repetitions."
+)
 _POINTS = 141
 
 Shares = dict[tuple[str, int], np.ndarray]
 """The distribution of each optimizer on each function of a setting, ``(points,)``."""
 
 
-def content(experiment: Experiment, hits: np.ndarray, look: Mapping[str, Mark]) -> Content:
+def content(results: Results, experiment: Experiment, hits: np.ndarray, look: Mapping[str, Mark]) -> Content:
     """Everything that the pages show.
 
     Args:
+        results: For the failures.
         experiment: At least one trial.
         hits: ``(trials, targets)`` of its trials.
         look: From :func:`qdbench.leaderboard.sectioned.style.marks`.
@@ -70,10 +78,25 @@ def content(experiment: Experiment, hits: np.ndarray, look: Mapping[str, Mark]) 
     first = Section("Ranking", (RANKING_NOTE, NOTE), (ranking,), _overview(experiment.settings, panels, order, look))
     made = [_setting_section(setting, values, panels[setting], order, look) for setting, values in sections]
     table = pd.concat([values for _, values in sections], ignore_index=True)
-    return Content(_brief(ranking), (first, *made), table)
+    return Content(_brief(ranking), (first, *_suite_section(results, experiment, hits, look), *made), table)
 
 
 _ALL = "all functions"
+
+
+def _suite_section(
+    results: Results, experiment: Experiment, hits: np.ndarray, look: Mapping[str, Mark]
+) -> list[Section]:
+    """The statistics over all functions and settings, of the areas of single trials."""
+    scores: dict[str, dict[str, np.ndarray]] = {}
+    for setting in experiment.settings:
+        if setting.budget <= setting.dim:
+            continue
+        for (function, optimizer), group in experiment.of(setting).groupby(["function", "optimizer"], sort=True):
+            areas = runtime.trial_areas(hits[group.index.to_numpy()], setting.dim, setting.budget)
+            scores.setdefault(f"{title(int(function))}, {setting.short}", {})[str(optimizer)] = areas
+    section = suitewide.section(scores, failures_of(results), look, score=TRIAL_NOTE)
+    return [section] if section else []
 
 
 def _log_points(setting: Setting) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from qdbench.harness.result import TrialRecord
-from qdbench.leaderboard import robust
+from qdbench.leaderboard import suitewide
 from qdbench.leaderboard.aggregate import Results, mean_interval
 from qdbench.leaderboard.hpob import curves, data, figures, published
 from qdbench.leaderboard.hpob.data import FAMILIES, Experiment, Setting
@@ -20,8 +20,7 @@ from qdbench.leaderboard.sectioned.board import Place, SectionedBoard
 from qdbench.leaderboard.sectioned.cells import best_cell, place_text, rank_cell
 from qdbench.leaderboard.sectioned.content import Section
 from qdbench.leaderboard.sectioned.style import Mark
-from qdbench.leaderboard.suitewide_figures import differences_plot
-from qdbench.leaderboard.tables import Cell, Column, Table, number, scientific
+from qdbench.leaderboard.tables import Cell, Column, Table, scientific
 from qdbench.wording import count
 
 TITLE = "HPO: regret within a fixed budget"
@@ -37,6 +36,7 @@ DESIGN_NOTE = (
     "Every search begins with the task's five initial configurations, which are scored by the accuracies of their real "
     "runs and not counted here; an optimizer then starts at the best of them."
 )
+TRIAL_NOTE = "A trial's score is its best normalised accuracy at the end, which is 1 minus its regret."
 PUBLISHED_NOTE = (
     "Rows marked “published” are made of the curves that HPO-B's authors publish "
     "(RS-C, GP-C, DGP-C and FSBO2-C); they were not run here."
@@ -73,12 +73,11 @@ class HpoBoard(SectionedBoard):
     def places(self) -> dict[str, Place]:
         """A task is a space on a data set in a setting."""
         records = self.results.records()
-        labels = data.labels_of(records)
-        settings = {setting for setting, _ in labels.values()}
+        settings = {setting for setting, _ in self.experiment.places.values()}
         distinct = len({setting.short for setting in settings}) == len(settings)
         names = {setting: setting.short if distinct else setting.title for setting in settings}
         found = {}
-        for digest, (setting, optimizer) in labels.items():
+        for digest, (setting, optimizer) in self.experiment.places.items():
             space, dataset = data.space_and_dataset(records[digest].config)
             task = f"{space} on {dataset}" + (f", {names[setting]}" if len(settings) > 1 else "")
             found[digest] = Place((setting.order, space, dataset), task, optimizer)
@@ -104,7 +103,11 @@ def assemble(results: Results, title: str | None = None) -> HpoBoard:
     experiment = data.gather(results)
     compared = {setting: published.beside(setting, table) for setting, table in experiment.curves.items()}
     look = style.marks(sorted({name for table in compared.values() for name in table.index.unique("method")}))
-    sections = [section for setting, table in compared.items() for section in _sections(setting, table, look)]
+    sections = [
+        section
+        for setting, table in compared.items()
+        for section in _sections(setting, table, experiment.failures[setting], look)
+    ]
     brief = sections[0].tables[0].part(_BRIEF) if sections else Table("No finished trial", (), ())
     names = {FAMILIES[setting.benchmark] for setting in experiment.curves}
     return HpoBoard(
@@ -118,15 +121,28 @@ def assemble(results: Results, title: str | None = None) -> HpoBoard:
     )
 
 
-def _sections(setting: Setting, table: pd.DataFrame, look: Mapping[str, Mark]) -> list[Section]:
-    whole = _section(setting, table, setting.title, setting.name, look)
+def _sections(
+    setting: Setting, table: pd.DataFrame, failures: Mapping[str, int], look: Mapping[str, Mark]
+) -> list[Section]:
     kept = curves.without_degenerate(table) if setting.benchmark == "hpob" else table
-    if len(kept) == len(table) or kept.empty:
-        return [whole]
-    return [
-        whole,
-        _section(setting, kept, f"{setting.title}, without the degenerate tasks", f"{setting.name}-kept", look),
-    ]
+    parts = [(table, setting.title, setting.name)]
+    if 0 < len(kept) < len(table):
+        parts.append((kept, f"{setting.title}, without the degenerate tasks", f"{setting.name}-kept"))
+    sections = []
+    for part, title, name in parts:
+        suite = _suite_section(setting, part, failures, title, name, look)
+        sections += [_section(setting, part, title, name, look), *([suite] if suite else [])]
+    return sections
+
+
+def _suite_section(
+    setting: Setting, table: pd.DataFrame, failures: Mapping[str, int], title: str, name: str, look: Mapping[str, Mark]
+) -> Section | None:
+    """The statistics over all tasks, of the best normalised accuracy at the end."""
+    scores: dict[str, dict[str, np.ndarray]] = {}
+    for (space, dataset, method), values in table[setting.readings[-1]].groupby(level=[*curves.TASK, "method"]):
+        scores.setdefault(f"{space} on {dataset}", {})[str(method)] = values.to_numpy(np.float64)
+    return suitewide.section(scores, failures, look, of=title, score=TRIAL_NOTE, prefix=f"{name}-")
 
 
 def _section(setting: Setting, table: pd.DataFrame, title: str, name: str, look: Mapping[str, Mark]) -> Section:
@@ -138,12 +154,11 @@ def _section(setting: Setting, table: pd.DataFrame, title: str, name: str, look:
     if ranked is None:
         words.append("There are no ranks: no repetition of a task was finished by every optimizer.")
     overall = overall_table(table, ranked, setting.readings)
-    words += [_difference(ranked, setting.readings[-1])] if ranked is not None else []
     return Section(
         title,
         tuple(words),
         (_ranking(overall, setting, title),),
-        _plots(setting, table, ranked, name, look),
+        (_plot(setting, table, ranked, name, look),),
         (_by_space(table, setting, list(overall.index), title),),
     )
 
@@ -201,45 +216,18 @@ def _by_space(table: pd.DataFrame, setting: Setting, order: list[str], title: st
     return Table(f"Mean regret after {last} evaluations in each space: {title}", columns, tuple(rows))
 
 
-def _difference(ranked: pd.DataFrame, reading: int) -> str:
-    """Friedman's test over tasks, and which mean ranks differ (Nemenyi's test)."""
-    by_task = ranked[reading].groupby(level=["method", *curves.TASK]).mean().unstack("method")
-    tasks, methods = by_task.shape
-    if methods < 3 or tasks < 2:
-        return "Differences of ranks are tested for three or more optimizers on two or more tasks."
-    found = robust.friedman(by_task.rank(axis=1).to_numpy())
-    critical = robust.critical_difference(methods, tasks)
-    means = by_task.mean().sort_values()
-    tied = [str(name) for name in means.index[1:] if means[name] - means.iloc[0] <= critical]
-    beside = f"not significantly different from the best, {means.index[0]}, are {', '.join(tied)}"
-    alone = f"every other optimizer is significantly worse than the best, {means.index[0]}"
-    return (
-        f"After {reading} evaluations, Friedman's test over {tasks} tasks (ranks averaged over repetitions, and ranked "
-        f"again) gives F = {number(found.statistic)} with {found.df:g} and {found.df_residual:g} degrees of freedom, "
-        f"p = {scientific(found.p)}. Two mean ranks differ significantly (Nemenyi, 5 %) if they are more than "
-        f"{number(critical)} apart: {beside if tied else alone}."
-    )
-
-
-def _plots(
+def _plot(
     setting: Setting, table: pd.DataFrame, ranked: pd.DataFrame | None, name: str, look: Mapping[str, Mark]
-) -> tuple[Plot, ...]:
+) -> Plot:
     order = [str(method) for method in overall_table(table, ranked, setting.readings).index]
     last = setting.readings[-1]
     ends = (f"{method} {scientific(float((1 - table.xs(method, level='method')[last]).mean()))}" for method in order)
-    plots = [
-        Plot(
-            f"{name}-curves",
-            figures.curves_figure(table, order, look, setting),
-            f"Mean regret and mean rank over evaluations. Mean regret at the end: {', '.join(ends)}",
-            "Mean regret and mean rank over evaluations, all spaces pooled.",
-        )
-    ]
-    if ranked is not None and len(order) > 2:
-        by_task = ranked[last].groupby(level=["method", *curves.TASK]).mean().unstack("method")
-        means = {str(method): float(mean) for method, mean in by_task.mean().items()}
-        plots.append(differences_plot(means, len(by_task), f"{name}-"))
-    return tuple(plots)
+    return Plot(
+        f"{name}-curves",
+        figures.curves_figure(table, order, look, setting),
+        f"Mean regret and mean rank over evaluations. Mean regret at the end: {', '.join(ends)}",
+        "Mean regret and mean rank over evaluations, all spaces pooled.",
+    )
 
 
 def _values(experiment: Experiment) -> pd.DataFrame:

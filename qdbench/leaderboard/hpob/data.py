@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -88,11 +89,15 @@ class Experiment:
             0, 1, ... evaluations (after a design where there is one; NaN before anything was evaluated).
         hyperparameters: Those of each optimizer in each setting, as text.
         seconds: The median seconds of a trial.
+        failures: How many trials of each optimizer failed in each setting.
+        places: What each trial is compared in, failed ones among them, and the optimizer's label there, by digest.
     """
 
     curves: dict[Setting, pd.DataFrame]
     hyperparameters: dict[Setting, dict[str, str]]
     seconds: dict[Setting, dict[str, float]]
+    failures: dict[Setting, Counter[str]]
+    places: dict[str, tuple[Setting, str]]
 
 
 def is_hpo(results: Results) -> bool:
@@ -108,7 +113,7 @@ def gather(results: Results) -> Experiment:
         ValueError: If a task is there in two versions, which must not be pooled.
     """
     _check_one_version(trial.record.config for trial in results.trials.values())
-    places = labels_of(results.records())
+    places = _places(results.records())
     grouped: dict[Setting, dict[str, StoredTrial]] = {}
     for digest, trial in results.trials.items():
         grouped.setdefault(places[digest][0], {})[digest] = trial
@@ -128,11 +133,14 @@ def gather(results: Results) -> Experiment:
         ).groupby("method")
         hyperparameters[setting] = found["settings"].first().to_dict()
         seconds[setting] = found["seconds"].median().to_dict()
-    return Experiment(curves, hyperparameters, seconds)
+    failures: dict[Setting, Counter[str]] = {setting: Counter() for setting in curves}
+    for digest in results.failures:
+        setting, label = places[digest]
+        failures.setdefault(setting, Counter())[label] += 1
+    return Experiment(curves, hyperparameters, seconds, failures, places)
 
 
-def labels_of(records: Mapping[str, TrialRecord]) -> dict[str, tuple[Setting, str]]:
-    """What each trial is compared in, and the optimizer's label there."""
+def _places(records: Mapping[str, TrialRecord]) -> dict[str, tuple[Setting, str]]:
     grouped: dict[Setting, dict[str, TrialConfig]] = {}
     for digest, record in records.items():
         grouped.setdefault(setting_of(record.config), {})[digest] = record.config

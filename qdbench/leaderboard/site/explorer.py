@@ -25,8 +25,9 @@ from qdbench.spec import TaskSpec
 COLUMNS = (
     "task", "optimizer", "rank", "mean", "low", "high", "std", "median", "iqm", "iqm_low", "iqm_high", "trials",
     "failures", "evaluations", "gradient_evaluations", "run_seconds",
+    "device",
 )  # fmt: skip
-"""What the numbers of a row are; task and optimizer are indices."""
+"""What the numbers of a row are; task, optimizer and device are indices."""
 
 _FEW_GROUPS, _POINTS, _FEW_POINTS = 150, 50, 20
 _STEPS = 65535
@@ -38,12 +39,13 @@ def of_board(board: Board) -> dict[str, Any]:
     """The data of a general board."""
     names = _names(board.summary["optimizer"])
     places = {task: place for place, task in enumerate(board.specs)}
-    rows = [
-        _row(places[group["task"]], names.index(group["optimizer"]), group, group["metric"])
-        for group in board.summary.to_dict("records")
-    ]
     finished = board.trials[board.trials["status"] == "finished"]
     members = {key: list(group["digest"]) for key, group in finished.groupby(["task", "optimizer"], sort=True)}
+    rows = []
+    for group in board.summary.to_dict("records"):
+        digests = members.get((group["task"], group["optimizer"]), [])
+        group |= {"device": _device(board.results.trials[digest] for digest in digests)}
+        rows.append(_row(places[group["task"]], names.index(group["optimizer"]), group, group["metric"]))
     points = _POINTS if len(members) <= _FEW_GROUPS else _FEW_POINTS
     tasks = []
     for task, spec in board.specs.items():
@@ -71,11 +73,12 @@ def of_sections(board: SectionedBoard) -> dict[str, Any]:
         tables = {name: _measured(trials, metric, board.least) for name, trials in group.trials.items()}
         ranks = pd.Series({name: table[metric].mean(skipna=False) for name, table in tables.items()}).rank()
         for name, table in tables.items():
-            summary: dict[str, float] = {
+            summary: dict[str, Any] = {
                 f"{metric}_{part}": value for part, value in aggregate.spread_of(table[metric].to_numpy()).items()
             }
             summary |= {"rank": float(ranks[name]), "trials": len(table), "failures": group.failures[name]}
             summary |= {key: float(table[key].median()) for key in _COST}
+            summary |= {"device": _device(group.trials[name])}
             rows.append(_row(place, names.index(name), summary, metric))
         curves = {names.index(name): _curve(trials, group.spec, points) for name, trials in group.trials.items()}
         tasks.append(_task(group.label, group.spec, group.budget) | {"curves": curves, "archives": {}})
@@ -101,7 +104,11 @@ def _whole(
     names: Sequence[str], colors: Mapping[str, str], tasks: Sequence[Mapping[str, Any]], rows: Sequence[Sequence[Any]]
 ) -> dict[str, Any]:
     optimizers = [{"name": name, "color": colors.get(name, "#5c6675")} for name in names]
-    return {"columns": list(COLUMNS), "optimizers": optimizers, "tasks": list(tasks), "rows": list(rows)}
+    devices = sorted({row[-1] for row in rows})
+    found = [[*row[:-1], devices.index(row[-1])] for row in rows]
+    return {
+        "columns": list(COLUMNS), "optimizers": optimizers, "tasks": list(tasks), "devices": devices, "rows": found
+    }  # fmt: skip
 
 
 def _task(name: str, spec: TaskSpec, budget: int) -> dict[str, Any]:
@@ -127,7 +134,14 @@ def _row(task: int, optimizer: int, group: Mapping[str, Any], metric: str) -> li
         *map(_short, scores),
         *counts,
         *(_short(group[key]) for key in _COST),
+        group["device"],
     ]
+
+
+def _device(trials: Iterable[StoredTrial]) -> str:
+    """What trials ran on: the provenance's words behind the platform, such as ``NVIDIA H100 80GB HBM3``, or ``cpu``."""
+    found = {trial.record.provenance.get("device", "") for trial in trials}
+    return ", ".join(sorted({name.partition(": ")[2] or name for name in found})) or "–"
 
 
 def _short(value: int | float) -> float | int | None:

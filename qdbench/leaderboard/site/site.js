@@ -82,9 +82,9 @@ for (const table of document.querySelectorAll("table.sortable")) {
   const HEADS = [
     ["Task", "task"], ["Optimizer", "optimizer"], ["Rank", "rank"], ["Metric", "metric"], ["Mean", "mean"], ["Std", "std"],
     ["Median", "median"], ["IQM", "iqm"], ["Trials", "trials"], ["Failed", "failures"], ["Evaluations", "evaluations"],
-    ["Gradients", "gradient_evaluations"], ["Run (s)", "run_seconds"],
+    ["Gradients", "gradient_evaluations"], ["Run (s)", "run_seconds"], ["Device", "device"],
   ];
-  const WORDS = new Set(["task", "optimizer", "metric"]);
+  const WORDS = new Set(["task", "optimizer", "metric", "device"]);
   const PAGE = 100;
   const table = byId("results-table");
   let shown = PAGE;
@@ -92,7 +92,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   const haystack = rows.map(row => `${tasks[row[0]].name} ${optimizers[row[1]].name}`.toLowerCase());
   const valueOf = (row, key) =>
     key === "task" ? tasks[row[0]].name : key === "optimizer" ? optimizers[row[1]].name
-      : key === "metric" ? tasks[row[0]].metric : row[at[key]];
+      : key === "metric" ? tasks[row[0]].metric : key === "device" ? data.devices[row[at.device]] : row[at[key]];
   const collator = new Intl.Collator("en", { numeric: true });
   const findRows = () => {
     const words = view.q.toLowerCase().split(/\s+/).filter(Boolean);
@@ -125,7 +125,8 @@ for (const table of document.querySelectorAll("table.sortable")) {
         cell(tasks[row[0]].metric, false), node("td", { class: best }, mean), cell(text(row[at.std])),
         cell(text(row[at.median])), cell(text(row[at.iqm]) + between(row[at.iqm_low], row[at.iqm_high])),
         cell(text(row[at.trials])), node("td", { class: row[at.failures] ? "number no" : "number" }, text(row[at.failures])),
-        cell(text(row[at.evaluations], 7)), cell(text(row[at.gradient_evaluations], 7)), cell(text(row[at.run_seconds], 3)));
+        cell(text(row[at.evaluations], 7)), cell(text(row[at.gradient_evaluations], 7)), cell(text(row[at.run_seconds], 3)),
+        cell(data.devices[row[at.device]], false));
       return line;
     }));
     byId("results-count").textContent =
