@@ -24,6 +24,8 @@ _BBOB: dict[str, dict[str, float]] = {
     "evosax-lga": {"sigma": 0.25},
 }
 
+# As in the domains of fontaine2023cmamae.
+_ANNEALING = {"archive_learning_rate": 0.01, "threshold_min": 0.0}
 
 _LSI_DIGITS: dict[str, dict[str, float]] = {
     "map-elites": {"sigma": 0.2},
@@ -34,6 +36,9 @@ _LSI_DIGITS: dict[str, dict[str, float]] = {
     "omg-mega": {"sigma_g": 0.5},
     "cma-mega": {"sigma_g": 0.5, "learning_rate": 0.2},
     "cma-mega-adam": {"sigma_g": 0.5, "learning_rate": 0.2},
+    "cma-mae": {"sigma": 0.5, **_ANNEALING},
+    "cma-maega": {"sigma_g": 0.5, "learning_rate": 0.2, **_ANNEALING},
+    "cma-maega-adam": {"sigma_g": 0.5, "learning_rate": 0.2, **_ANNEALING},
 }
 
 

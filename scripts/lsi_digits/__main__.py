@@ -33,7 +33,7 @@ def train(
     models: dict[str, dict[str, Any]] = {}
     with Progress(console=console) as bar:
         learners: dict[str, Callable[[Show], dict[str, Any]]] = {
-            "generator": lambda show: generator.train(found.training.images, seed, show),
+            "generator": lambda show: generator.train(found.varied_training.images, seed, show),
             "clip": lambda show: clip.train(found.varied_training, seed, show),
         }
         for name, learn in learners.items():
@@ -69,7 +69,7 @@ def record(
             **generator.SETTINGS,
             "cpu_seconds": seconds["generator"],
             "parameters": _count(array for name, array in generated.items() if generator.trained(name)),
-            "quality": quality.measure(generated, found.training, found.held_out, seed),
+            "quality": quality.measure(generated, found.varied_training, found.varied_held_out, seed),
         },
         "clip": {
             **clip.SETTINGS,

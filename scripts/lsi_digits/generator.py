@@ -15,9 +15,9 @@ from qdbench.tasks.lsi import stylegan2
 from qdbench.tasks.lsi.layers import leaky_relu
 from qdbench.tasks.lsi.parameters import Parameters
 
-LATENT, CHANNELS, DEPTH = 32, {4: 32, 8: 24}, 3
+LATENT, LAYERS, CHANNELS, DEPTH = 32, 4, {4: 32, 8: 24}, 3
 SETTINGS: dict[str, Any] = {
-    "steps": 8000,
+    "steps": 10000,
     "batch": 64,
     "learning_rate": 0.002,
     "adam_b1": 0.0,
@@ -25,7 +25,6 @@ SETTINGS: dict[str, Any] = {
     "r1": 0.2,
     "average": 0.998,
     "critic": 256,
-    "shift": 1,
 }
 _CHUNK = 200
 Tensors = dict[str, Any]
@@ -70,9 +69,9 @@ def trained(name: str) -> bool:
 
 
 def sample(tensors: Tensors, z: Any) -> Any:
-    """Images of z in about [-1, 1]."""
+    """Images in about [-1, 1] of z, ``(count, LAYERS, LATENT)``."""
     model = stylegan2.make(Parameters(tensors, "training"))
-    return model.synthesize(model.repeat(model.mapping(z)), "off")
+    return model.synthesize(model.mapping(z.reshape(-1, LATENT)).reshape(z.shape), "off")
 
 
 def train(images: np.ndarray, seed: int, progress: Callable[[int, int], None]) -> Tensors:
@@ -86,9 +85,11 @@ def train(images: np.ndarray, seed: int, progress: Callable[[int, int], None]) -
     adam = optax.adam(settings["learning_rate"], settings["adam_b1"], settings["adam_b2"], eps=1e-8)
     real = jnp.asarray(2 * images - 1)
 
-    def generator_loss(weights: Tensors, critic: Any, z: Any, key: Any) -> Any:
-        fake = _shifted(key, sample({**fixed, **weights}, z))
-        return jax.nn.softplus(-_judge(critic, fake)).mean()
+    # Each layer has its own z, so that all of W+ gives pictures of digits and not only the w that are alike.
+    shape = (settings["batch"], LAYERS, LATENT)
+
+    def generator_loss(weights: Tensors, critic: Any, z: Any) -> Any:
+        return jax.nn.softplus(-_judge(critic, sample({**fixed, **weights}, z))).mean()
 
     def critic_loss(critic: Any, fake: Any, batch: Any) -> Any:
         def total(x: Any) -> Any:
@@ -102,15 +103,14 @@ def train(images: np.ndarray, seed: int, progress: Callable[[int, int], None]) -
 
     def step(carry: Any, key: Any) -> tuple[Any, None]:
         weights, critic, averaged, states = carry
-        keys = jax.random.split(key, 6)
-        size = settings["batch"]
-        rows = jax.random.randint(keys[0], (size,), 0, len(real))
-        fake = sample({**fixed, **weights}, jax.random.normal(keys[1], (size, LATENT)))
-        slopes = jax.grad(critic_loss)(critic, _shifted(keys[2], fake), _shifted(keys[3], real[rows]))
+        keys = jax.random.split(key, 3)
+        rows = jax.random.randint(keys[0], shape[:1], 0, len(real))
+        fake = sample({**fixed, **weights}, jax.random.normal(keys[1], shape))
+        slopes = jax.grad(critic_loss)(critic, fake, real[rows])
         change, critic_state = adam.update(slopes, states[1])
         critic = optax.apply_updates(critic, change)
-        z = jax.random.normal(keys[4], (size, LATENT))
-        change, state = adam.update(jax.grad(generator_loss)(weights, critic, z, keys[5]), states[0])
+        z = jax.random.normal(keys[2], shape)
+        change, state = adam.update(jax.grad(generator_loss)(weights, critic, z), states[0])
         weights = optax.apply_updates(weights, change)
         keep = settings["average"]
         averaged = jax.tree.map(lambda old, new: keep * old + (1 - keep) * new, averaged, weights)
@@ -154,15 +154,3 @@ def _judge(critic: Any, images: Any) -> Any:
         if index + 1 < len(critic):
             x = leaky_relu(x)
     return x[:, 0]
-
-
-def _shifted(key: Any, images: Any) -> Any:
-    """Each image moved by up to one pixel along both axes, real and generated ones alike."""
-    reach = SETTINGS["shift"]
-    padded = jnp.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)), constant_values=-1.0)
-    shifts = jax.random.randint(key, (len(images), 2), 0, 2 * reach + 1)
-
-    def one(picture: Any, shift: Any) -> Any:
-        return lax.dynamic_slice(picture, (shift[0], shift[1], 0), (8, 8, 1))
-
-    return jax.vmap(one)(padded, shifts)

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.svm import SVC
 
 from scripts.lsi_digits.data import Digits
-from scripts.lsi_digits.generator import LATENT, Tensors, sample
+from scripts.lsi_digits.generator import LATENT, LAYERS, Tensors, sample
 
 _COUNT = 2000
 
@@ -21,7 +21,7 @@ def classifier(train: Digits) -> SVC:
 
 def measure(tensors: Tensors, train: Digits, test: Digits, seed: int) -> dict[str, Any]:
     """The generator's figures over 2,000 samples; distances are Euclidean, of pixels in [0, 1]."""
-    z = np.random.default_rng(seed + 1).standard_normal((_COUNT, LATENT)).astype(np.float32)
+    z = np.random.default_rng(seed + 1).standard_normal((_COUNT, LAYERS, LATENT)).astype(np.float32)
     raw = (np.asarray(sample(tensors, jnp.asarray(z))) + 1) / 2
     images = _flat(np.clip(raw, 0, 1))
     judge = classifier(train)

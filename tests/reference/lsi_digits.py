@@ -73,7 +73,7 @@ def digits(theta: np.ndarray, digit: int) -> tuple[np.ndarray, np.ndarray]:
     """Objective (batch,) and measures (batch, 2) of LSI-Digits."""
     pictures = images(theta)
     scale = np.exp(np.float64(_files()[1]["logit_scale"]))
-    logits = scale * _similarities(pictures, [f"a number {name} ." for name in _NAMES])
+    logits = scale * _similarities(pictures, [*(f"a number {name} ." for name in _NAMES), "a scribble ."])
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     probability = shares[:, digit] / shares.sum(axis=1)
     return 100 * probability * _closeness(theta), np.array([_moments(picture[0]) for picture in pictures])

@@ -19,21 +19,23 @@ from qdbench.tasks.lsi.pictures import ink, slant
 from qdbench.tasks.lsi.stylegan2 import StyleGan2
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_TEXTS = (*(f"a number {name} ." for name in NAMES), "a scribble .")
 
 
 class LsiDigits(DigitsTask):
     r"""Latent space illumination of a generator of handwritten digits, 8 x 8 pixels.
 
     A solution is a point q of the generator's whitened W+ space (:class:`~qdbench.tasks.lsi.latents.Whitened`), 4
-    layers of 32 coordinates. With its picture x, CLIP's unit embedding u of x, and :math:`t_d` that of the text
-    "a number d ." for each of the ten digits, the objective for the wanted digit is
+    layers of 32 coordinates. With its picture x, CLIP's unit embedding u of x, :math:`t_d` that of the text
+    "a number d ." for each of the ten digits, and :math:`t_{10}` that of "a scribble .", the objective for the wanted
+    digit is
 
-    .. math:: f = 100 \, \frac{\exp(s \, u \cdot t_d)}{\sum_j \exp(s \, u \cdot t_j)}
+    .. math:: f = 100 \, \frac{\exp(s \, u \cdot t_d)}{\sum_{j=0}^{10} \exp(s \, u \cdot t_j)}
               \, \exp\left(-4 \max(\|q\| / \rho - 1, 0)^2\right),
 
     the probability of the digit by zero-shot classification (s is the model's logit scale) times the closeness to the
     prior (:math:`\rho` is the mean of :math:`\|q\|` under it), in [0, 100]. The measures are the mean ink of the
-    picture in [0.1, 0.5] and its slant in [-0.6, 0.6] pixels to the right for each upwards
+    picture in [0.15, 0.45] and its slant in [-0.5, 0.5] pixels to the right for each upwards
     (:mod:`qdbench.tasks.lsi.pictures`); 100 x 100 cells. CLIP gets pixels as the generator gives them, the measures
     clip them to [0, 1]. There is no noise, so the task is deterministic.
 
@@ -52,8 +54,8 @@ class LsiDigits(DigitsTask):
     generator: StyleGan2
     clip: Clip
     latents: Whitened
-    texts: Float[Array, "10 embedding"]
-    wanted: Float[Array, " 10"]
+    texts: Float[Array, "11 embedding"]
+    wanted: Float[Array, " 11"]
 
     def values(self, solutions: Float[Array, "batch dim"]) -> Float[Array, "batch 3"]:
         """The objective, and the measures."""
@@ -83,17 +85,17 @@ def make(id: str, digit: int = 8, precision: str = "float32") -> LsiDigits:
         {"digit": digit},
         "lsi-digits",
         f"Latent space illumination: handwritten digits that are read as {digit}, by ink and slant",
-        (Measure(name="ink", low=0.1, high=0.5), Measure(name="slant", low=-0.6, high=0.6, unit="pixels a pixel")),
+        (Measure(name="ink", low=0.15, high=0.45), Measure(name="slant", low=-0.5, high=0.5, unit="pixels a pixel")),
         precision,
     )
     found = models(spec)
     with precision_of(spec):
-        wanted = jnp.asarray([float(index == digit) for index in range(10)], spec.precision)
+        wanted = jnp.asarray([float(index == digit) for index in range(len(_TEXTS))], spec.precision)
     return LsiDigits(
         spec=spec,
         generator=found.generator,
         clip=found.clip,
         latents=found.latents,
-        texts=embed(spec, [f"a number {name} ." for name in NAMES]),
+        texts=embed(spec, _TEXTS),
         wanted=wanted,
     )

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
+from sklearn.svm import SVC
 
 import qdbench
 from qdbench.protocols import precision_of
 from qdbench.tasks.lsi import embedded
 from qdbench.tasks.lsi.pictures import ink, slant
+from scripts.lsi_digits import data
 from tests.reference import lsi_digits as reference
 from tests.reference import tasks as references
 
@@ -55,13 +60,11 @@ def test_standard_settings(id: str) -> None:
     assert (spec.start.kind, spec.start.mean, spec.start.scale) == ("normal", 0, 1)
 
 
-@pytest.mark.parametrize(
-    "id", ["LSI-Digits-v0", pytest.param("LSI-Digits-CLIP-v0", marks=pytest.mark.xfail(reason="0.004, not 0.0001"))]
-)
+@pytest.mark.parametrize("id", IDS)
 def test_objectives_stay_in_their_range_and_fall_far_from_the_prior(id: str) -> None:
     task = qdbench.make(id)
     theta = np.random.default_rng(0).normal(size=(64, 128))
-    near, far = (np.asarray(task.evaluate(None, scale * theta).objective) for scale in (0.9, 3.0))
+    near, far = (np.asarray(task.evaluate(None, scale * theta).objective) for scale in (0.9, 4.0))
     assert near.min() >= 0
     assert near.max() <= 100
     assert far.max() < 1e-4
@@ -72,25 +75,59 @@ def test_the_wanted_digit_decides() -> None:
     shares = np.stack(
         [np.asarray(qdbench.make("LSI-Digits-v0", digit=d).evaluate(None, theta).objective) for d in range(10)]
     )
-    # Probabilities sum to one, so that the objectives sum to the closeness.
-    total = np.exp(-4 * np.maximum(np.linalg.norm(theta, axis=1) / reference._space()[2] - 1, 0) ** 2)
-    np.testing.assert_allclose(shares.sum(axis=0), 100 * total, rtol=1e-4)
+    total = 100 * np.exp(-4 * np.maximum(np.linalg.norm(theta, axis=1) / reference._space()[2] - 1, 0) ** 2)
+    # Probabilities sum to one with that of a scribble, so that the objectives sum to the closeness at most.
+    assert (shares.sum(axis=0) <= total * (1 + 1e-4)).all()
+    assert np.median(shares.sum(axis=0) / total) > 0.9
+    assert np.median(shares.max(axis=0) / total) > 0.8
     assert (shares.max(axis=1) > 80).all()
 
 
-@pytest.mark.xfail(reason="the generator's digits are not yet good enough: see docs/lsi.md")
-def test_an_independent_classifier_reads_pictures_of_high_objective_as_the_wanted_digit() -> None:
-    from sklearn.datasets import load_digits
-    from sklearn.svm import SVC
+@pytest.mark.parametrize("name", ["noise", "four parts in another order"])
+def test_what_is_no_digit_is_a_scribble(name: str) -> None:
+    task = qdbench.make("LSI-Digits-v0")
+    rng = np.random.default_rng(0)
+    if name == "noise":
+        pictures = rng.uniform(size=(200, 8, 8, 1))
+    else:
+        digits = load_digits().images[:200] / 16
+        pictures = np.block([[digits[:, 4:, 4:], digits[:, 4:, :4]], [digits[:, :4, 4:], digits[:, :4, :4]]])[..., None]
+    embeddings = np.asarray(task.clip.embed_images(task.clip.normalize(jnp.asarray(pictures, jnp.float32))))
+    assert ((embeddings @ np.asarray(task.texts).T).argmax(axis=1) == 10).mean() > 0.9
 
-    digits = load_digits()
-    judge = SVC(gamma=0.05, C=10).fit(digits.data / 16, digits.target)
-    task = qdbench.make("LSI-Digits-v0", digit=3)
+
+@functools.cache
+def judge() -> SVC:
+    """A classifier that knows neither model, of digits over the whole range of the measures."""
+    digits = data.load(0).varied_training
+    chosen = slice(None, None, 5)
+    return SVC(gamma=0.05, C=10).fit(digits.images[chosen].reshape(-1, 64), digits.attributes[chosen, 0])
+
+
+def read(theta: np.ndarray) -> np.ndarray:
+    return judge().predict(np.clip(reference.images(theta), 0, 1).reshape(len(theta), -1))
+
+
+@pytest.mark.parametrize("digit", [3, 8])
+def test_an_independent_classifier_reads_pictures_of_high_objective_as_the_wanted_digit(digit: int) -> None:
+    task = qdbench.make("LSI-Digits-v0", digit=digit)
     theta = np.random.default_rng(2).normal(size=(2000, 128))
     good = theta[np.asarray(task.evaluate(None, theta).objective) > 90]
-    pictures = np.clip(reference.images(good), 0, 1).reshape(len(good), -1)
     assert len(good) > 30
-    assert (judge.predict(pictures) == 3).mean() > 0.9
+    assert (read(good) == digit).mean() > 0.95
+
+
+@pytest.mark.slow
+def test_it_reads_elites_that_cma_mega_found_as_the_wanted_digit_everywhere_in_the_archive() -> None:
+    result = qdbench.run("LSI-Digits-v0", "cma-mega-adam", budget=36_100)
+    archive = result.archive
+    good = archive.objective > 80
+    assert good.sum() > 6000
+    right = read(archive.solutions[good]) == 8
+    assert right.mean() > 0.97
+    # In each ninth of the measures' box: from thin to bold, and slanted to either side.
+    ninths = 3 * (archive.cells[good] // 100 * 3 // 100) + archive.cells[good] % 100 * 3 // 100
+    assert [right[ninths == ninth].sum() > 200 for ninth in range(9)] == [True] * 9
 
 
 def test_ink_and_slant_of_drawn_lines() -> None:
