@@ -21,7 +21,7 @@ PINNED = {
     "LP-Sphere-v0": "2959e46d5ad9baa5",
     "HPO-Mini-v0": "b5dfc803f44d2e80",
     "LSI-Digits-v0": "522330e86503b817",
-    "LSI-Digits-CLIP-v0": "d9b93423bea31f6c",
+    "LSI-Digits-CLIP-v0": "a9b021da943047aa",
     "BBOB-v0": "ffcf0625bbc83cd5",
     "BBOB-Noisy-v0": "8e581b9289f623c9",
     "BBOB-F01-v0": "ffcf0625bbc83cd5",

@@ -15,7 +15,7 @@ from qdbench.tasks.lsi.stylegan2 import StyleGan2
 
 # A measure is the angle to the first text minus the angle to the second.
 _MEASURES = (("thin", "bold"), ("left slanted", "right slanted"))
-_BOUND = 1.2
+_BOUND = 0.8
 
 
 class LsiDigitsClip(DigitsTask):
@@ -29,7 +29,7 @@ class LsiDigitsClip(DigitsTask):
 
     in [0, 100]; :math:`\rho` is the mean of :math:`\|q\|` under the generator's prior. The measures are
     :math:`a(\text{a thin number .}) - a(\text{a bold number .})` and
-    :math:`a(\text{a left slanted number .}) - a(\text{a right slanted number .})` in [-1.2, 1.2], the first low for
+    :math:`a(\text{a left slanted number .}) - a(\text{a right slanted number .})` in [-0.8, 0.8], the first low for
     thin and the second low for left slanted ones; 100 x 100 cells. There is no noise, so the task is deterministic.
 
     The gradients are exact (reverse mode).
