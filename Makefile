@@ -30,7 +30,7 @@ ABLATED := selection mutation selection+mutation selection+mutation+sampling sel
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune lga-meta lga-decays lga-ablation lga-transfer bbob-lga-tuned lga-tune hpo-mini hpob bench bench-bbob bench-neuro bench-workers boards dqd-more clean FORCE
+.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune lga-meta lga-decays lga-ablation lga-transfer bbob-lga-tuned lga-tune lsi hpo-mini hpob bench bench-bbob bench-neuro bench-workers boards dqd-more clean FORCE
 
 help: ## list the targets
 	@echo "make TARGET [JOBS=2] [PYTHON=python3.11]"
@@ -95,6 +95,9 @@ lga-tune: $(RUN) ## tune the learned GA and the genetic algorithms on BBOB, and 
 	for id in lga gaussian-ga mr15-ga samr-ga gesmr-ga; do \
 	  $(BIN)/qdbench tune $$id --suite bbob-lga --fix batch_size=32 --out results/lga-tuning/$$id || exit 1; done
 	$(BIN)/qdbench leaderboard tuned results/lga-tuning --out results/lga-tuning-board
+
+lsi: $(RUN) ## latent space illumination of digits: 480 trials of 10,000 iterations (hours; resumes)
+	$(call run_suite,lsi)
 
 hpo-mini: $(RUN) ## hyperparameters of scikit-learn's models, both protocols: 8,820 trials (resumes)
 	$(call run_suite,hpo-mini-official)
