@@ -49,7 +49,7 @@ def test_boards_of_the_learned_ga_are_rebuilt_byte_for_byte(board: str, evidence
 def test_the_dqd_board_is_whole() -> None:
     (board,) = [path for path in BOARDS if path.name == "dqd"]
     results = [store.load(path) for path in store.result_paths(board / "results")]
-    assert len(results) == 3 * 8 * 20
+    assert len(results) == 3 * 12 * 20
     assert not list(store.failure_paths(board / "results"))
     assert {result.record.config.budget for result in results} == {100 + 36 * 10_000}
     assert all(result.metrics["evaluations"] >= 36 * 10_000 for result in results)
