@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import importlib.metadata
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from baselines.random_search import sample_start
-from baselines.third_party.evosax_algorithms import bounded_fitness
+from baselines.third_party.evosax_library import algorithm_of, bounded_fitness, in_precision, kind_of
 from qdbench.protocols import Batch, Evaluation, Optimizer
 from qdbench.random import derive
 from qdbench.spec import TaskSpec
@@ -46,37 +44,23 @@ class EvosaxLga(Optimizer):
         if batch in self.initial:
             return sample_start(key, self.spec, batch.size, self.sigma), state
         algorithm, params = self._algorithm()
-        solutions, state = algorithm.ask(derive(key, 0), state, params)
-        return solutions.astype(self.spec.precision), state
+        return in_precision(algorithm.ask(derive(key, 0), state, params), self.spec)
 
     def tell(self, key: Key[Array, ""], state: Any, batch: Batch, solutions: Array, evaluation: Evaluation) -> Any:
         """Starts evosax's state with the initial population, or tells it."""
         fitness = bounded_fitness(evaluation)
-        algorithm, params = self._algorithm()
         if batch in self.initial:
             return self._start(key, solutions, fitness)
-        state, _ = algorithm.tell(derive(key, 0), solutions, fitness, state, params)
-        return state
+        algorithm, params = self._algorithm()
+        told, _ = algorithm.tell(derive(key, 0), solutions, fitness, state, params)
+        return in_precision(told, self.spec)
 
     def _start(self, key: Key[Array, ""], solutions: Array, fitness: Array) -> Any:
         algorithm, params = self._algorithm()
-        return algorithm.init(derive(key, 1), solutions, fitness, params)
+        return in_precision(algorithm.init(derive(key, 1), solutions, fitness, params), self.spec)
 
     def _algorithm(self) -> tuple[Any, Any]:
-        algorithm = _make(self.iteration[0].size, self.spec.dim, self.spec.precision)
-        return algorithm, algorithm.default_params.replace(std_init=self.sigma)
-
-
-@functools.lru_cache(maxsize=64)
-def _make(size: int, dim: int, precision: str) -> Any:
-    try:
-        from evosax.algorithms import LearnedGA
-    except ImportError:
-        raise ImportError("evosax's learned GA needs evosax: pip install 'qdbench[evosax]'") from None
-    with jax.ensure_compile_time_eval():
-        algorithm = LearnedGA(population_size=size, solution=jnp.zeros(dim, precision))
-        algorithm.lga_params = jax.tree.map(lambda leaf: jnp.asarray(leaf, precision), algorithm.lga_params)
-    return algorithm
+        return algorithm_of("LGA", self.spec, self.iteration[0].size, self.sigma)
 
 
 def make(spec: TaskSpec, sigma: float = 0.25, batch_size: int = 32) -> EvosaxLga:
@@ -85,7 +69,7 @@ def make(spec: TaskSpec, sigma: float = 0.25, batch_size: int = 32) -> EvosaxLga
     Raises:
         ImportError: If evosax is not installed.
     """
-    _make(batch_size, spec.dim, spec.precision)
+    kind_of("LGA")
     return EvosaxLga(
         sigma=jnp.asarray(sigma, spec.precision),
         evosax=importlib.metadata.version("evosax"),
