@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from qdbench.registry import OPTIMIZERS
 
-# All that evosax 0.3 ships but LGA, which is evosax-lga with the settings of its paper.
+# All that evosax 0.3 ships but LGA, which is evosax-lga with the settings of its paper, and CMAAnchoredLES.
 _EVOSAX = (
-    "ARS", "ASEBO", "CMAAnchoredLES", "CMA_ES", "CR_FM_NES", "DES", "DifferentialEvolution", "DiffusionEvolution",
-    "ESMC", "EvoTF_ES", "GESMR_GA", "GradientlessDescent", "GuidedES", "HillClimbing", "LES", "LM_MA_ES", "MA_ES",
-    "MR15_GA", "NoiseReuseES", "Open_ES", "PGPE", "PSO", "PersistentES", "RandomSearch", "Rm_ES", "SAMR_GA", "SNES",
-    "SV_CMA_ES", "SV_Open_ES", "Sep_CMA_ES", "SimpleES", "SimpleGA", "SimulatedAnnealing", "iAMaLGaM_Full",
-    "iAMaLGaM_Univariate", "xNES",
+    "ARS", "ASEBO", "CMA_ES", "CR_FM_NES", "DES", "DifferentialEvolution", "DiffusionEvolution", "ESMC", "EvoTF_ES",
+    "GESMR_GA", "GradientlessDescent", "GuidedES", "HillClimbing", "LES", "LM_MA_ES", "MA_ES", "MR15_GA",
+    "NoiseReuseES", "Open_ES", "PGPE", "PSO", "PersistentES", "RandomSearch", "Rm_ES", "SAMR_GA", "SNES", "SV_CMA_ES",
+    "SV_Open_ES", "Sep_CMA_ES", "SimpleES", "SimpleGA", "SimulatedAnnealing", "iAMaLGaM_Full", "iAMaLGaM_Univariate",
+    "xNES",
 )  # fmt: skip
 
 _OTHERS = (
     ("evosax-lga", "evosax", "evosax_lga:make", "evosax's learned GA with the parameters that evosax ships"),
+    ("evosax-cmaanchoredles", "evosax", "evosax_algorithms:make_cma_anchored_les", "evosax's CMAAnchoredLES"),
     ("pyribs-cma-me", "ribs", "pyribs_searches:make_cma_me", "pyribs' CMA-ME"),
     ("pyribs-cma-mae", "ribs", "pyribs_searches:make_cma_mae", "pyribs' CMA-MAE"),
     ("pyribs-cma-mega", "ribs", "pyribs_searches:make_cma_mega", "pyribs' CMA-MEGA"),

@@ -10,14 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from baselines.random_search import sample_start
-from baselines.third_party.evosax_library import (
-    POPULATIONS,
-    algorithm_of,
-    bounded_fitness,
-    has_population,
-    in_precision,
-    is_shared,
-)
+from baselines.third_party import evosax_library as library
 from qdbench.protocols import Batch, Evaluation, Optimizer
 from qdbench.random import derive
 from qdbench.spec import TaskSpec
@@ -31,7 +24,8 @@ class Evosax(Optimizer):
     around one sample.
 
     Hyperparameters: ``sigma``, evosax's std_init, or a constant std_schedule, 1 as in evosax (0.05 for CMAAnchoredLES;
-    some algorithms have neither), and ``batch_size`` 32, for the Stein variational algorithms in 4 populations.
+    some algorithms have neither), and ``batch_size`` 32, for the Stein variational algorithms in 4 populations, and for
+    LM-MA-ES at most twice the number of parameters.
     """
 
     sigma: Float[Array, ""]
@@ -52,43 +46,46 @@ class Evosax(Optimizer):
         if batch in self.initial:
             return sample_start(key, self.spec, batch.size, self.sigma), state
         algorithm, params = self._make()
-        return in_precision(algorithm.ask(derive(key, 0), state, params), self.spec)
+        return library.in_precision(algorithm.ask(derive(key, 0), state, params), self.spec)
 
     def tell(self, key: Key[Array, ""], state: Any, batch: Batch, solutions: Array, evaluation: Evaluation) -> Any:
         """Starts evosax's state with the initial population, or tells it."""
-        fitness = bounded_fitness(evaluation)
+        fitness = library.bounded_fitness(evaluation)
         if batch in self.initial:
             return self._start(key, solutions, fitness)
         algorithm, params = self._make()
         told, _ = algorithm.tell(derive(key, 0), solutions, fitness, state, params)
-        return in_precision(told, self.spec)
+        return library.in_precision(told, self.spec)
 
     def _start(self, key: Key[Array, ""], starts: Array, fitness: Array) -> Any:
         algorithm, params = self._make()
-        start = (starts[:POPULATIONS] if is_shared(self.algorithm) else starts[0],)
+        start = (starts[: library.POPULATIONS] if library.is_shared(self.algorithm) else starts[0],)
         state = algorithm.init(derive(key, 1), *((starts, fitness) if self.initial else start), params)
-        return in_precision(state, self.spec)
+        return library.in_precision(state, self.spec)
 
     def _make(self) -> tuple[Any, Any]:
-        return algorithm_of(self.algorithm, self.spec, self.iteration[0].size, self.sigma)
+        return library.algorithm_of(self.algorithm, self.spec, self.iteration[0].size, self.sigma)
 
 
-def make(spec: TaskSpec, *, algorithm: str, sigma: float | None = None, batch_size: int = 32) -> Evosax:
+def make(spec: TaskSpec, *, algorithm: str, sigma: float = 1.0, batch_size: int | None = None) -> Evosax:
     """Makes the optimizer; see :class:`Evosax`.
 
     Raises:
         ImportError: If evosax is not installed.
-        ValueError: If the algorithm shares its batch out and the batch does not divide.
+        ValueError: If the algorithm cannot have a batch of this size.
     """
-    if is_shared(algorithm) and batch_size % POPULATIONS:
-        raise ValueError(f"{algorithm} has {POPULATIONS} populations: batch_size {batch_size} is no multiple of that")
-    default = 0.05 if algorithm == "CMAAnchoredLES" else 1.0
+    size = library.size_of(algorithm, spec, batch_size)
     return Evosax(
-        sigma=jnp.asarray(default if sigma is None else sigma, spec.precision),
+        sigma=jnp.asarray(sigma, spec.precision),
         algorithm=algorithm,
         evosax=importlib.metadata.version("evosax"),
         id=f"evosax-{algorithm.lower().replace('_', '-')}",
         spec=spec.structure(),
-        initial=(Batch("initial", batch_size),) if has_population(algorithm) else (),
-        iteration=(Batch("offspring", batch_size),),
+        initial=(Batch("initial", size),) if library.has_population(algorithm) else (),
+        iteration=(Batch("offspring", size),),
     )
+
+
+def make_cma_anchored_les(spec: TaskSpec, sigma: float = 0.05, batch_size: int | None = None) -> Evosax:
+    """Makes CMAAnchoredLES, whose step size evosax starts at 0.05; see :class:`Evosax`."""
+    return make(spec, algorithm="CMAAnchoredLES", sigma=sigma, batch_size=batch_size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from typing import Any
 
 import jax
@@ -42,6 +43,22 @@ def has_population(name: str) -> bool:
     from evosax.algorithms.population_based.base import PopulationBasedAlgorithm
 
     return issubclass(kind_of(name), PopulationBasedAlgorithm)
+
+
+def size_of(name: str, spec: TaskSpec, batch_size: int | None) -> int:
+    """The size of a batch: as given, else 32, or what LM-MA-ES can have.
+
+    Raises:
+        ValueError: If the algorithm cannot have a batch of this size.
+    """
+    # The factors of its paths, batch_size / (4^i dim), are for many parameters: above 2 their root is NaN.
+    most = 2 * spec.dim if name == "LM_MA_ES" else sys.maxsize
+    size = min(32, most) if batch_size is None else batch_size
+    if size > most:
+        raise ValueError(f"{name} needs a batch_size of at most {most} for {spec.dim} parameters, but it is {size}")
+    if is_shared(name) and size % POPULATIONS:
+        raise ValueError(f"{name} has {POPULATIONS} populations: batch_size {size} is no multiple of that")
+    return size
 
 
 def algorithm_of(name: str, spec: TaskSpec, size: int, sigma: Float[Array, ""]) -> tuple[Any, Any]:

@@ -11,16 +11,9 @@ from scipy.stats import ttest_ind
 
 import qdbench
 from tests.reference import tasks as reference
+from tests.reference.cma import standard_update
 
 DIM, SIDE, EMITTERS, BATCH, ITERATIONS, SEEDS = 20, 20, 3, 12, 300, 8
-
-
-def standard_update(
-    covariance: Any, c1a: float, c_mu: float, c_1: float, path: Any, sigma: float, rank_mu: Any, weights: Any
-) -> Any:
-    """The rank-one and rank-mu update of CMA-ES; pyribs applies c_1 twice and leaves 1 / sigma out of the path."""
-    kept = (1 - c1a - c_mu * np.sum(weights)) * covariance
-    return kept + (c_1 * np.outer(path, path) + c_mu * rank_mu) / sigma**2
 
 
 def pyribs_score(optimizer_id: str, seed: int) -> float:

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import functools
 import gc
+import importlib
 import threading
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import ks_2samp
 
 import baselines
 import qdbench
+from baselines.genetic.population import Population
+from qdbench.harness import compiled
 from qdbench.protocols import Evaluation
-from qdbench.random import derive
+from qdbench.random import derive, integers
 from qdbench.registry import OPTIMIZERS
 from qdbench.testing import OPTIMIZER_RULES, Rule, optimizer_subject
 from qdbench.testing.optimizer_rules import OptimizerSubject
 from tests.baselines.driving import drive
+from tests.reference.cma import standard_update
+
+# evosax uses what optax has renamed.
+pytestmark = pytest.mark.filterwarnings("ignore:optax.global_norm is deprecated:DeprecationWarning")
 
 ENTRIES = [entry for entry in OPTIMIZERS if entry.requires and entry.id != "evosax-lga"]
 PEERS = [entry.id for entry in ENTRIES if entry.is_available]
@@ -80,6 +91,15 @@ def test_solutions_are_evosaxs(name: str) -> None:
         solutions, state = theirs.ask(derive(step.ask_key, 0), state, params)
         np.testing.assert_allclose(step.solutions, solutions, rtol=1e-4, atol=1e-5)
         state, _ = theirs.tell(derive(step.tell_key, 0), jnp.asarray(step.solutions), fitness, state, params)
+
+
+def test_a_batch_that_an_algorithm_of_evosaxs_cannot_have_is_named() -> None:
+    pytest.importorskip("evosax")
+    with pytest.raises(ValueError, match="LM_MA_ES needs a batch_size of at most 6 for 3 parameters, but it is 7"):
+        baselines.make("evosax-lm-ma-es", spec_of(), batch_size=7)
+    assert baselines.make("evosax-lm-ma-es", spec_of()).iteration[0].size == 6
+    with pytest.raises(ValueError, match="SV_CMA_ES has 4 populations: batch_size 30 is no multiple of that"):
+        baselines.make("evosax-sv-cma-es", spec_of(), batch_size=30)
 
 
 class Bowl:
@@ -183,6 +203,26 @@ def test_pyribs_searches_are_pyribs(id: str, emitter: str, options: dict[str, An
         theirs.tell(np.asarray(evaluation.objective, float), np.asarray(evaluation.measures, float))
 
 
+@pytest.mark.parametrize("id", ["pyribs-cma-mae", "pyribs-cma-mega"])
+def test_pyribs_searches_have_as_many_emitters_as_one_likes(id: str) -> None:
+    pytest.importorskip("ribs")
+    task = qdbench.make("LP-Sphere-v0", dim=6)
+    result = qdbench.run(task, id, budget=3 * 24, hyperparameters={"emitters": 3, "batch_size": 12})
+    assert result.metrics["evaluations"] == 3 * 24
+    assert result.metrics["gradient_evaluations"] == (6 if id.endswith("mega") else 0)
+    solutions = result.archive.solutions
+    assert len(np.unique(solutions, axis=0)) == len(solutions)
+
+
+def test_the_example_of_the_docs_brings_a_scheduler_of_pyribs() -> None:
+    pytest.importorskip("ribs")
+    task = qdbench.make("LP-Sphere-v0", dim=6)
+    example = str(Path(__file__).parents[2] / "docs" / "examples" / "ribs_search.py")
+    result = qdbench.run(task, f"{example}:make", budget=3600)
+    assert result.metrics["evaluations"] == 3600
+    assert result.metrics["qd_score"] > qdbench.run(task, "random-search", budget=3600).metrics["qd_score"]
+
+
 def test_what_a_task_does_not_have_is_named() -> None:
     pytest.importorskip("ribs")
     with pytest.raises(ValueError, match="pyribs' searches need measures, but BBOB-F01-v0 has none"):
@@ -197,24 +237,62 @@ def scores(task: Any, id: str, budget: int, seeds: int, metric: str, **settings:
 
 
 @pytest.mark.slow
-def test_pyribs_cma_mega_and_ours_agree_on_lp_sphere() -> None:
-    pytest.importorskip("ribs")
+def test_pyribs_cma_mega_with_the_standard_update_and_ours_agree_on_lp_sphere(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = pytest.importorskip("ribs.emitters.opt._cma_es")
+    monkeypatch.setattr(module.CMAEvolutionStrategy, "_calc_cov_update", staticmethod(standard_update))
     task = qdbench.make("LP-Sphere-v0", dim=100)
     ours, theirs = (scores(task, id, 36_000, 8, "qd_score") for id in ("cma-mega", "pyribs-cma-mega"))
     spread = np.hypot(ours.std(ddof=1), theirs.std(ddof=1))
     assert abs(ours.mean() - theirs.mean()) < spread, (ours.mean(), theirs.mean(), spread)
 
 
+def children_alone(population: Population, objective: Any) -> Any:
+    """Which of population and children make the next population in evosax."""
+    return len(objective) + jnp.argsort(-objective)
+
+
+def parents_with_the_best(key: Any, count: int, limit: Any) -> Any:
+    """Which members of a population, the best first, have children in evosax's SAMR-GA."""
+    return integers(key, count, limit).at[0].set(0)
+
+
+# What evosax does otherwise; in its MR15-GA every member has one child.
+RULES: dict[str, dict[str, Any]] = {
+    "gaussian-ga": {"survivors": children_alone},
+    "mr15-ga": {},
+    "samr-ga": {"survivors": children_alone, "integers": parents_with_the_best},
+}
+
+
+@pytest.fixture
+def fresh_programs() -> Iterator[None]:
+    """Nothing that was traced before a rule changes serves after it, nor the other way round."""
+    forget_programs()
+    yield
+    forget_programs()
+
+
+def forget_programs() -> None:
+    compiled._compile.cache_clear()
+    jax.clear_caches()
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("fresh_programs")
 @pytest.mark.parametrize("function", [1, 8, 15])
 @pytest.mark.parametrize(
-    ("ours", "theirs"),
-    [("gaussian-ga", "evosax-simplega"), ("mr15-ga", "evosax-mr15-ga"), ("samr-ga", "evosax-samr-ga")],
+    ("ours", "theirs", "elite_ratio"),
+    [("gaussian-ga", "evosax-simplega", 0.5), ("mr15-ga", "evosax-mr15-ga", 1.0), ("samr-ga", "evosax-samr-ga", 0.5)],
 )
-def test_evosaxs_genetic_algorithms_and_ours_agree_on_bbob(ours: str, theirs: str, function: int) -> None:
-    from scipy.stats import ks_2samp
-
+def test_our_genetic_algorithms_with_evosaxs_rules_agree_with_evosaxs_on_bbob(
+    ours: str, theirs: str, elite_ratio: float, function: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("evosax")
+    module = importlib.import_module(f"baselines.genetic.{ours.replace('-', '_')}")
+    for name, rule in RULES[ours].items():
+        monkeypatch.setattr(module, name, rule)
     task = qdbench.make("BBOB-v0", function=function, dim=5, precision="float32")
-    one, two = (scores(task, id, 1600, 20, "precision", sigma=0.5, batch_size=32) for id in (ours, theirs))
+    settings = {"sigma": 0.5, "batch_size": 32}
+    one = scores(task, ours, 1600, 20, "precision", **settings, elite_ratio=elite_ratio)
+    two = scores(task, theirs, 1600, 20, "precision", **settings)
     assert ks_2samp(one, two).pvalue > 1e-3, (np.median(one), np.median(two))

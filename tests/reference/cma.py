@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -69,3 +70,11 @@ class Cma:
 
 Sampler = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Turns a covariance and N(0, I) rows into N(0, C) rows."""
+
+
+def standard_update(
+    covariance: Any, c1a: float, c_mu: float, c_1: float, path: Any, sigma: float, rank_mu: Any, weights: Any
+) -> Any:
+    """The rank-one and rank-mu update for pyribs, which applies c_1 twice and leaves 1 / sigma out of the path."""
+    kept = (1 - c1a - c_mu * np.sum(weights)) * covariance
+    return kept + (c_1 * np.outer(path, path) + c_mu * rank_mu) / sigma**2
