@@ -10,6 +10,7 @@ from qdbench.protocols import Evaluation, HostOptimizer
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "numpy_search.py"
+RIBS = EXAMPLE.with_name("ribs_search.py")
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 
@@ -44,8 +45,8 @@ def search(task, optimizer, budget):
     return best
 
 
-def test_the_page_shows_the_example_as_it_is():
-    assert EXAMPLE.read_text() in code_blocks(ROOT / "docs" / "plug-in.md")
+def test_the_page_shows_the_examples_as_they_are():
+    assert {EXAMPLE.read_text(), RIBS.read_text()} <= set(code_blocks(ROOT / "docs" / "plug-in.md"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
