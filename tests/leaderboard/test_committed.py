@@ -46,13 +46,15 @@ def test_boards_of_the_learned_ga_are_rebuilt_byte_for_byte(board: str, evidence
     assert not differing(tables_of(assemble(data.find(tuned), REFERENCE)), ROOT / "lga" / board)
 
 
-def test_the_dqd_board_is_whole() -> None:
-    (board,) = [path for path in BOARDS if path.name == "dqd"]
-    results = [store.load(path) for path in store.result_paths(board / "results")]
-    assert len(results) == 3 * 12 * 20
-    assert not list(store.failure_paths(board / "results"))
-    assert {result.record.config.budget for result in results} == {100 + 36 * 10_000}
-    assert all(result.metrics["evaluations"] >= 36 * 10_000 for result in results)
+@pytest.mark.parametrize(
+    ("name", "optimizers", "repetitions", "iterations"), [("dqd", 12, 20, 10_000), ("dqd-peers", 9, 5, 1_000)]
+)
+def test_the_dqd_boards_are_whole(name: str, optimizers: int, repetitions: int, iterations: int) -> None:
+    results = [store.load(path) for path in store.result_paths(ROOT / name / "results")]
+    assert len(results) == 3 * optimizers * repetitions
+    assert not list(store.failure_paths(ROOT / name / "results"))
+    assert {result.record.config.budget for result in results} == {100 + 36 * iterations}
+    assert all(result.metrics["evaluations"] >= 36 * iterations for result in results)
     assert {result.record.config.repetition for result in results if result.archive is not None} == {0}
 
 
