@@ -18,6 +18,8 @@ POPULATIONS = 4
 """How many populations of the Stein variational algorithms share the batch."""
 
 _BOUND = 1e10
+# Where evosax keeps what it loads: its learned algorithms' networks, in float32.
+_NETWORKS = ("les_params", "lga_params", "learned_params", "params")
 
 
 def kind_of(name: str) -> Any:
@@ -71,12 +73,15 @@ def algorithm_of(name: str, spec: TaskSpec, size: int, sigma: Float[Array, ""]) 
     options |= {option: value for option, value in possible.items() if option in accepted}
     with jax.ensure_compile_time_eval():
         algorithm = kind(solution=jnp.zeros(spec.dim, spec.precision), **options)
+        for network in _NETWORKS:
+            if hasattr(algorithm, network):
+                setattr(algorithm, network, in_precision(getattr(algorithm, network), spec))
         params = algorithm.default_params
     return algorithm, params.replace(std_init=sigma) if hasattr(params, "std_init") else params
 
 
 def in_precision(tree: Any, spec: TaskSpec) -> Any:
-    """A state with the floats in the task's precision: some algorithms mix them."""
+    """A state or a network with the floats in the task's precision: some algorithms mix them."""
 
     def cast(leaf: Any) -> Array:
         floating = jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
