@@ -13,6 +13,7 @@ PLACE := $(VENV)/.place
 RUN := $(VENV)/.installed-run
 TEST := $(VENV)/.installed-test
 SLOW := $(VENV)/.installed-slow
+PEERS := $(VENV)/.installed-peers
 BENCHMARK := $(VENV)/.installed-benchmark
 
 # Nothing of the caller's environment may leak into ours.
@@ -30,7 +31,7 @@ ABLATED := selection mutation selection+mutation selection+mutation+sampling sel
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune lga-meta lga-decays lga-ablation lga-transfer bbob-lga-tuned lga-tune lsi hpo-mini hpob bench bench-bbob bench-neuro bench-workers boards dqd-more clean FORCE
+.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune lga-meta lga-decays lga-ablation lga-transfer bbob-lga-tuned lga-tune lsi hpo-mini hpob bench bench-bbob bench-neuro bench-workers boards dqd-more dqd-peers bbob-peers clean FORCE
 
 help: ## list the targets
 	@echo "make TARGET [JOBS=2] [PYTHON=python3.11]"
@@ -141,6 +142,12 @@ dqd-more: $(RUN) ## further algorithms beside those of Table 1, into the same re
 	$(BIN)/qdbench run --suite dqd-more --jobs $(JOBS) --out results/dqd || test $$? -eq 1
 	$(BIN)/qdbench leaderboard build results/dqd --out results/dqd-board
 
+dqd-peers: $(PEERS) ## pyribs' searches beside ours: 135 trials (resumes)
+	$(call run_suite,dqd-peers)
+
+bbob-peers: $(PEERS) ## other libraries' optimizers for objectives beside ours: 2,650 trials (half an hour; resumes)
+	$(call run_suite,bbob-peers)
+
 clean: ## remove the environment, caches and builds (results stay)
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -149,7 +156,7 @@ clean: ## remove the environment, caches and builds (results stay)
 # that was made in another folder, is made again from nothing; a changed pyproject.toml only installs what changed.
 
 ifneq "$(shell test -x $(VENV)/bin/python && cat $(PLACE) 2>/dev/null)" "$(CURDIR)"
-$(RUN) $(TEST) $(SLOW) $(BENCHMARK): FORCE
+$(RUN) $(TEST) $(SLOW) $(PEERS) $(BENCHMARK): FORCE
 endif
 
 $(RUN): pyproject.toml
@@ -160,6 +167,9 @@ $(TEST): pyproject.toml
 
 $(SLOW): pyproject.toml
 	$(call install,.[test,evosax,ray])
+
+$(PEERS): pyproject.toml
+	$(call install,.[peers])
 
 $(BENCHMARK): pyproject.toml
 	$(call install,.[benchmark])
