@@ -271,7 +271,7 @@ def pycma_evaluations_to_target(name: str, seeds: int, active: bool) -> list[flo
     return result
 
 
-@pytest.mark.parametrize("active", [True, False])
+@pytest.mark.parametrize("active", [True, pytest.param(False, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", list(FUNCTIONS))
 def test_solves_in_the_evaluations_of_pycma(name: str, active: bool) -> None:
     """Within 20 % in the median of 20 seeds, with active weights (pycma's default) and without, from the same start."""

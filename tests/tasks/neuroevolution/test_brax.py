@@ -18,14 +18,13 @@ from tests.tasks.neuroevolution.networks import linear
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("brax") is None, reason="needs brax")
 
 STEPS, POLICIES = 20, 5
-SLOW = {"Ant", "HalfCheetah", "Hopper", "Walker2d"}
 NAMES = ("Ant", "HalfCheetah", "Hopper", "Reacher", "Walker2d")
 FEET = {"Ant": (), "HalfCheetah": (3, 6), "Hopper": (3,), "Reacher": (), "Walker2d": (3, 6)}
-PARAMETERS = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in NAMES]
 
 
+@pytest.mark.slow  # each takes 20 to 60 seconds to compile; the golden values guard Reacher in the quick tests
 @pytest.mark.filterwarnings("ignore")  # Brax's own, about its successor and what MuJoCo has deprecated
-@pytest.mark.parametrize("name", PARAMETERS)
+@pytest.mark.parametrize("name", NAMES)
 def test_evaluations_are_those_of_a_loop_over_brax(name: str) -> None:
     """Networks and sums in NumPy; contacts as Brax's own pipeline finds them with ``debug``."""
     task = qdbench.make(f"Neuro-{name}-v0", budget="smoke", steps=STEPS)
