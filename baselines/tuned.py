@@ -1,7 +1,7 @@
 """Hyperparameters that qdbench tuned for a family of tasks, where the algorithm's authors published none.
 
 They are the global choices of ``qdbench tune ID --suite bbob-lga`` (20 parameters, 50 generations of 32, 50 repetitions
-of all 24 functions); the rule and the evidence are in ``leaderboards/bbob/tuning`` and ``leaderboards/lga/tuning``.
+of all 24 functions); the rule and the evidence are in ``leaderboards/bbob/tuning``, ``leaderboards/lga/tuning`` and ``leaderboards/lga/transfer/tuning``.
 Forms with restarts take those of the optimizer that they restart.
 
 For latent space illumination of digits they were set before anything was run on those tasks: the scales of the search
@@ -21,6 +21,8 @@ _BBOB: dict[str, dict[str, float]] = {
     "sep-cma-es": {"sigma": 2.0},
     "cma-es": {"sigma": 2.0},
     "lga": {"elite_ratio": 1.0, "sigma": 0.75},
+    "gaussian-ga-learned-selection": {"elite_ratio": 0.35, "sigma": 0.25},
+    "gaussian-ga-learned-mutation": {"elite_ratio": 0.0, "sigma": 0.5},
     "evosax-lga": {"sigma": 0.25},
 }
 
