@@ -1,7 +1,8 @@
 """Hyperparameters that qdbench tuned for a family of tasks, where the algorithm's authors published none.
 
 They are the global choices of ``qdbench tune ID --suite bbob-lga`` (20 parameters, 50 generations of 32, 50 repetitions
-of all 24 functions); the rule and the evidence are in ``leaderboards/bbob/tuning``, ``leaderboards/lga/tuning`` and ``leaderboards/lga/transfer/tuning``.
+of all 24 functions); the rule and the evidence are in ``leaderboards/bbob/tuning``, ``leaderboards/lga/tuning`` and
+``leaderboards/lga/transfer/tuning``.
 Forms with restarts take those of the optimizer that they restart.
 
 For latent space illumination of digits they were set before anything was run on those tasks: the scales of the search
