@@ -39,6 +39,9 @@ def _skip_without_library(command: list[str]) -> None:
     library = _LIBRARIES.get(_executor(command))
     if library and importlib.util.find_spec(library) is None:
         pytest.skip(f"{library} is not installed: pip install 'qdbench[{_executor(command)}]'")
+    if library:
+        # Here, and not first while the runner has replaced the streams, which such a library may keep and close.
+        importlib.import_module(library)
 
 
 def test_every_executor_is_shown_in_at_most_five_lines() -> None:
