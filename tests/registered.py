@@ -25,7 +25,8 @@ AVAILABLE = [id for id in qdbench.list_tasks(available=True) if id not in WEIGHT
 SMALL: dict[str, dict[str, object]] = {id: {"dim": 7} for id in AVAILABLE if id.startswith(("LP-", "Arm-", "BBOB-"))}
 SMALL["BBOB-v0"]["function"] = 15
 SMALL["BBOB-Noisy-v0"]["function"] = 117
-CONTROL = ("Ant", "Asterix", "Breakout", "HalfCheetah", "Hopper", "Pendulum", "Reacher", "SpaceInvaders", "Walker2d")
+BRAX = ("Ant", "HalfCheetah", "Hopper", "Reacher", "Walker2d")
+CONTROL = (*BRAX, "Asterix", "Breakout", "Pendulum", "SpaceInvaders")
 SMALL |= {f"Neuro-{name}-v0": {"budget": "smoke"} for name in CONTROL}
 # So long that something happens, and so short that rounding errors stay small.
 SMALL["Neuro-Asterix-v0"] |= {"steps": 200, "rollouts": 8}
@@ -34,7 +35,6 @@ SMALL |= {f"Neuro-{name}-v0": {"budget": "smoke"} for name in ("MNIST", "Fashion
 SMALL |= NEEDED
 
 # Each program of theirs takes 10 to 20 seconds to compile; Pendulum, Breakout and LSI-Digits stand for them.
-BRAX = ("Ant", "HalfCheetah", "Hopper", "Reacher", "Walker2d")
 SLOW = {*(f"Neuro-{name}-v0" for name in BRAX), "LSI-Digits-CLIP-v0"}
 PARAMETERS = [pytest.param(id, marks=pytest.mark.slow) if id in SLOW else id for id in AVAILABLE]
 """Those whose data is here, for tests that compile them."""

@@ -136,8 +136,8 @@ def _pair(
 def _words(scores: Scores, order: Sequence[str], ranks: pd.DataFrame, anova: pd.DataFrame) -> list[str]:
     words = []
     if len(scores) > 1:
-        table = np.array([pd.Series({n: g[n].mean() for n in order}).rank(ascending=False) for g in scores.values()])
-        found, difference = robust.friedman(table), robust.critical_difference(len(order), len(scores))
+        means = np.array([[groups[name].mean() for name in order] for groups in scores.values()])
+        found, difference = robust.friedman(robust.ranks(-means)), robust.critical_difference(len(order), len(scores))
         verdict = "differ" if found.p < ALPHA else "do not differ"
         words.append(
             f"Over the {count(len(scores), 'task')} the mean ranks {verdict} significantly (F({found.df:.0f}, "

@@ -130,7 +130,7 @@ def test_the_ranking_by_hand() -> None:
     assert found.loc["b", ["regret_2_low", "regret_2_high"]].tolist() == pytest.approx(list(interval))
 
 
-def test_the_best_is_first_and_the_words_name_it(board: HpoBoard) -> None:
+def test_the_best_is_first_and_the_words_say_that_ranks_differ(board: HpoBoard) -> None:
     assert len(board.sections) == 2 * len(board.experiment.curves)
     for section in board.sections:
         assert [row[0].text for row in section.tables[0].rows] == ["cma-es", "gaussian-ga", "random-search"]

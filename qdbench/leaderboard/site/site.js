@@ -84,15 +84,17 @@ for (const table of document.querySelectorAll("table.sortable")) {
     ["Median", "median"], ["IQM", "iqm"], ["Trials", "trials"], ["Failed", "failures"], ["Evaluations", "evaluations"],
     ["Gradients", "gradient_evaluations"], ["Run (s)", "run_seconds"], ["Device", "device"],
   ];
-  const WORDS = new Set(["task", "optimizer", "metric", "device"]);
+  // The columns that hold words.
+  const WORDS = {
+    task: row => tasks[row[at.task]].name, optimizer: row => optimizers[row[at.optimizer]].name,
+    metric: row => tasks[row[at.task]].metric, device: row => data.devices[row[at.device]],
+  };
   const PAGE = 100;
   const table = byId("results-table");
   let shown = PAGE;
   let current = [];
-  const haystack = rows.map(row => `${tasks[row[0]].name} ${optimizers[row[1]].name}`.toLowerCase());
-  const valueOf = (row, key) =>
-    key === "task" ? tasks[row[0]].name : key === "optimizer" ? optimizers[row[1]].name
-      : key === "metric" ? tasks[row[0]].metric : key === "device" ? data.devices[row[at.device]] : row[at[key]];
+  const haystack = rows.map(row => `${WORDS.task(row)} ${WORDS.optimizer(row)}`.toLowerCase());
+  const valueOf = (row, key) => (key in WORDS ? WORDS[key](row) : row[at[key]]);
   const collator = new Intl.Collator("en", { numeric: true });
   const findRows = () => {
     const words = view.q.toLowerCase().split(/\s+/).filter(Boolean);
@@ -110,7 +112,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
       current.sort((x, y) => {
         const [a, b] = [keys.get(x), keys.get(y)];
         if (a === null || b === null) return (a === null) - (b === null);
-        return sign * (WORDS.has(key) ? collator.compare(a, b) : a - b);
+        return sign * (key in WORDS ? collator.compare(a, b) : a - b);
       });
     }
   };
@@ -121,12 +123,12 @@ for (const table of document.querySelectorAll("table.sortable")) {
       const best = row[at.rank] === 1 ? "number best" : "number";
       const mean = text(row[at.mean]) + between(row[at.low], row[at.high]);
       const line = node("tr", {},
-        node("th", { scope: "row" }, tasks[row[0]].name), cell(dotted(row[1]), false), cell(text(row[at.rank])),
-        cell(tasks[row[0]].metric, false), node("td", { class: best }, mean), cell(text(row[at.std])),
+        node("th", { scope: "row" }, WORDS.task(row)), cell(dotted(row[1]), false), cell(text(row[at.rank])),
+        cell(WORDS.metric(row), false), node("td", { class: best }, mean), cell(text(row[at.std])),
         cell(text(row[at.median])), cell(text(row[at.iqm]) + between(row[at.iqm_low], row[at.iqm_high])),
         cell(text(row[at.trials])), node("td", { class: row[at.failures] ? "number no" : "number" }, text(row[at.failures])),
         cell(text(row[at.evaluations], 7)), cell(text(row[at.gradient_evaluations], 7)), cell(text(row[at.run_seconds], 3)),
-        cell(data.devices[row[at.device]], false));
+        cell(WORDS.device(row), false));
       return line;
     }));
     byId("results-count").textContent =
@@ -146,7 +148,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
       refresh();
       writeView();
     });
-    const head = node("th", WORDS.has(key) ? { scope: "col" } : { scope: "col", class: "number" }, button);
+    const head = node("th", key in WORDS ? { scope: "col" } : { scope: "col", class: "number" }, button);
     head.dataset.key = key;
     return head;
   })));

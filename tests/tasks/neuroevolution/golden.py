@@ -13,13 +13,14 @@ import numpy as np
 
 import qdbench
 from qdbench.harness.fingerprint import fingerprint
+from tests.registered import BRAX
 
 FILE = Path(__file__).parent / "golden.json"
 POLICIES, STEPS = 4, 20
 _BRAX = ("jax", "jaxlib", "brax", "mujoco", "mujoco-mjx")
 PACKAGES = {
     **dict.fromkeys(("Pendulum", "SpaceInvaders", "Breakout", "Asterix"), ("jax", "jaxlib")),
-    **dict.fromkeys(("Ant", "HalfCheetah", "Hopper", "Reacher", "Walker2d"), _BRAX),
+    **dict.fromkeys(BRAX, _BRAX),
 }
 NAMES = tuple(PACKAGES)
 

@@ -13,18 +13,18 @@ import qdbench
 from qdbench.random import derive
 from qdbench.tasks.neuroevolution import observations
 from qdbench.tasks.neuroevolution.rollout import keys_of_episode
+from tests.registered import BRAX
 from tests.tasks.neuroevolution.networks import linear
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("brax") is None, reason="needs brax")
 
 STEPS, POLICIES = 20, 5
-NAMES = ("Ant", "HalfCheetah", "Hopper", "Reacher", "Walker2d")
 FEET = {"Ant": (), "HalfCheetah": (3, 6), "Hopper": (3,), "Reacher": (), "Walker2d": (3, 6)}
 
 
 @pytest.mark.slow  # each takes 20 to 60 seconds to compile; the golden values guard Reacher in the quick tests
 @pytest.mark.filterwarnings("ignore")  # Brax's own, about its successor and what MuJoCo has deprecated
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", BRAX)
 def test_evaluations_are_those_of_a_loop_over_brax(name: str) -> None:
     """Networks and sums in NumPy; contacts as Brax's own pipeline finds them with ``debug``."""
     task = qdbench.make(f"Neuro-{name}-v0", budget="smoke", steps=STEPS)
@@ -91,7 +91,7 @@ def test_a_picture_has_the_parts_where_the_links_are() -> None:
 
 
 def test_the_scaling_of_observations_fits_every_environment() -> None:
-    for name in (*NAMES, "Pendulum"):
+    for name in (*BRAX, "Pendulum"):
         task = qdbench.make(f"Neuro-{name}-v0")
         mean, scale = observations._constants()[name]
         assert mean.shape == scale.shape == task.environment.observation_shape

@@ -10,6 +10,7 @@ import qdbench
 from qdbench.registry import TASKS
 from qdbench.tasks.neuroevolution.budgets import BUDGETS
 from qdbench.tasks.neuroevolution.catalogue import FACTS
+from tests.registered import BRAX
 
 WEIGHTS = {
     "Pendulum": (4, 353),
@@ -95,7 +96,7 @@ def test_sticky_is_a_probability(sticky: float) -> None:
         qdbench.make("Neuro-Asterix-v0", sticky=sticky)
 
 
-@pytest.mark.parametrize("name", ["Ant", "HalfCheetah", "Hopper", "Reacher", "Walker2d"])
+@pytest.mark.parametrize("name", BRAX)
 def test_without_brax_a_task_says_what_to_install(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda package: None if package == "brax" else find(package))

@@ -8,10 +8,11 @@ from __future__ import annotations
 import pytest
 
 from qdbench.registry import TASKS
+from tests.registered import BRAX
 from tests.tasks.neuroevolution.golden import NAMES, PACKAGES, measure, stored, versions
 
 # Each takes 20 seconds to compile; Reacher stands for them in the quick tests.
-SLOW = {"Ant", "HalfCheetah", "Hopper", "Walker2d"}
+SLOW = {*BRAX} - {"Reacher"}
 PARAMETERS = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in NAMES]
 
 
