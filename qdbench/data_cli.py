@@ -149,7 +149,8 @@ def verify_data(data_home: Home = None) -> None:
 
 
 def _states(data_home: Path | None) -> list[FileState]:
-    from qdbench.datasets import DATASETS, inspect
+    from qdbench.data_catalogue import DATASETS
+    from qdbench.datasets import inspect
 
     return [inspect(file, data_home) for entry in DATASETS for file in entry.files]
 

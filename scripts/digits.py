@@ -12,7 +12,7 @@ import gzip
 import numpy as np
 from sklearn.datasets import load_digits
 
-from qdbench.datasets import IMAGE_FILES
+from qdbench.data_catalogue import IMAGE_FILES
 from qdbench.tasks.neuroevolution.idx import to_idx
 from qdbench.tasks.neuroevolution.image_data import DIGITS_FOLDER
 

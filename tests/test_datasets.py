@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from qdbench import datasets, terminal
+from qdbench import data_catalogue, datasets, terminal
 from qdbench.cli import app
-from qdbench.datasets import HPOB_PACK, HPOB_SURROGATES, DataError, DataFile, Dataset
+from qdbench.data_catalogue import HPOB_PACK, HPOB_SURROGATES, DataFile, Dataset
+from qdbench.datasets import DataError
 from tests.tasks.hpob import models
 from tests.tasks.hpob.test_importing import archive, read_as
 
@@ -57,7 +58,7 @@ def server(tmp_path: Path) -> Iterator[str]:
 def register(monkeypatch: pytest.MonkeyPatch, **fields: object) -> DataFile:
     """Makes a data set ``test`` of one file the only one."""
     file = DataFile("test/data.bin", "CC0", "qdbench data fetch test", **fields)  # type: ignore[arg-type]
-    monkeypatch.setattr(datasets, "DATASETS", (Dataset("test", (file,)),))
+    monkeypatch.setattr(data_catalogue, "DATASETS", (Dataset("test", (file,)),))
     return file
 
 
@@ -157,7 +158,7 @@ def test_fetching_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("qdbench.tasks.hpob.importing.HPOB_SURROGATES", surrogates)
     read_as(monkeypatch, file=surrogates)
     finisher = datasets.dataset("hpob").finisher
-    monkeypatch.setattr(datasets, "DATASETS", (Dataset("hpob", (surrogates, HPOB_PACK), finisher),))
+    monkeypatch.setattr(data_catalogue, "DATASETS", (Dataset("hpob", (surrogates, HPOB_PACK), finisher),))
     (tmp_path / "hpob").mkdir()
     path.rename(tmp_path / surrogates.name)
     for damaged in (b"", b"damaged"):

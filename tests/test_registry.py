@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import baselines
 import qdbench
-from qdbench import datasets
+from qdbench import data_catalogue, datasets
 from qdbench.cli import app
 from qdbench.registry import OPTIMIZERS, TASKS, Registry, UnknownNameError, load
 
@@ -93,7 +93,7 @@ def test_what_needs_data_is_available_with_it(
     entry = registry.entry("Arm-v3")
     assert not entry.is_available
     # What was downloaded is not enough: tasks read what is made of it.
-    for file, available in ((datasets.HPOB_SURROGATES, False), (datasets.HPOB_PACK, True)):
+    for file, available in ((data_catalogue.HPOB_SURROGATES, False), (data_catalogue.HPOB_PACK, True)):
         path = tmp_path / file.name
         path.parent.mkdir(exist_ok=True)
         path.touch()

@@ -12,6 +12,7 @@ from qdbench.harness.result import FinalArchive
 from qdbench.leaderboard import aggregate, figures, published, statistics, suitewide
 from qdbench.leaderboard.aggregate import Results
 from qdbench.leaderboard.plot import Plot
+from qdbench.leaderboard.provenance import distinct
 from qdbench.leaderboard.sectioned.content import Section
 from qdbench.leaderboard.tables import Table, overall_table
 from qdbench.spec import TaskSpec
@@ -23,7 +24,6 @@ COMMANDS = (
     "qdbench leaderboard build RESULTS --out BOARD --check",
 )
 """What makes a board again, and what checks it."""
-_PROVENANCE = "provenance."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,8 +68,7 @@ class Board:
 
     def provenance(self) -> dict[str, list[str]]:
         """The distinct values of each key of the provenance, but for the times of recording, which all differ."""
-        columns = [name for name in self.trials if name.startswith(_PROVENANCE) and name != _PROVENANCE + "recorded"]
-        return {name.removeprefix(_PROVENANCE): sorted(self.trials[name].dropna().unique()) for name in sorted(columns)}
+        return distinct(trial.record.provenance for trial in self.results.trials.values())
 
     def description(self) -> str:
         """What was run, in one sentence."""

@@ -14,7 +14,7 @@ import baselines  # noqa: F401  (registers the ids)
 import qdbench
 import qdbench.tasks
 from qdbench.citations import BIBLIOGRAPHY, bibtex
-from qdbench.datasets import DATASETS
+from qdbench.data_catalogue import DATASETS
 from qdbench.documentation import citations_of
 from qdbench.registry import OPTIMIZERS
 from qdbench.spec import TaskSpec

@@ -16,13 +16,13 @@ from qdbench.leaderboard.aggregate import Results
 from qdbench.leaderboard.audit import MANIFEST, audit, manifest
 from qdbench.leaderboard.build import compact
 from qdbench.leaderboard.cite import cite, of_results
+from qdbench.leaderboard.provenance import distinct
 
 CARD, BIBLIOGRAPHY, README, RESULTS = "submission.json", "citation.bib", "README.md", "results"
 PACKED_FROM = 200
 """From so many trials on, results are packed."""
 
 _NAME = re.compile(r"[a-z0-9]+(?:[-_.][a-z0-9]+)*")
-_LEFT_OUT = ("recorded",)
 Text = Annotated[str, Field(max_length=2000)]
 
 
@@ -90,11 +90,9 @@ def describe(results: Results, name: str, suite: str, summary: str = "", partial
         ValueError: If the name is no name for a folder, or there are no results.
     """
     records = results.records().values()
-    tasks, provenance = defaultdict(set), defaultdict(set)
+    tasks = defaultdict(set)
     for record in records:
         tasks[record.config.task.id].add(record.config.fingerprint)
-        for key, value in record.provenance.items():
-            provenance[key].add(value)
     return Card(
         name=name,
         suite=suite,
@@ -105,7 +103,7 @@ def describe(results: Results, name: str, suite: str, summary: str = "", partial
         trials=len(results.trials),
         failures=len(results.failures),
         run_seconds=round(sum(trial.record.metrics.get("run_seconds", 0) for trial in results.trials.values()), 1),
-        provenance={key: tuple(sorted(found)) for key, found in sorted(provenance.items()) if key not in _LEFT_OUT},
+        provenance={key: tuple(values) for key, values in distinct(record.provenance for record in records).items()},
     )
 
 

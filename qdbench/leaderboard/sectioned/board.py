@@ -13,12 +13,11 @@ import pandas as pd
 from qdbench.harness.result import TrialRecord
 from qdbench.leaderboard.aggregate import Results, StoredTrial
 from qdbench.leaderboard.board import COMMANDS
+from qdbench.leaderboard.provenance import distinct
 from qdbench.leaderboard.sectioned.content import Section
 from qdbench.leaderboard.sectioned.style import Mark
 from qdbench.leaderboard.tables import Table, problems_tables, records_table
 from qdbench.spec import TaskSpec
-
-_LEFT_OUT = ("recorded",)
 
 
 class Place(NamedTuple):
@@ -105,11 +104,7 @@ class SectionedBoard(abc.ABC):
 
     def provenance(self) -> dict[str, list[str]]:
         """The distinct values of each key of the provenance, but for the times of recording, which all differ."""
-        found: dict[str, set[str]] = {}
-        for trial in self.results.trials.values():
-            for key, value in trial.record.provenance.items():
-                found.setdefault(key, set()).add(value)
-        return {key: sorted(values) for key, values in sorted(found.items()) if key not in _LEFT_OUT}
+        return distinct(trial.record.provenance for trial in self.results.trials.values())
 
     def incidents(self) -> list[Table]:
         """The failed trials and the files that do not count."""

@@ -13,6 +13,7 @@ from qdbench.leaderboard.bbob import precision_figures
 from qdbench.leaderboard.bbob.cells import by_function, mean_cell, score_cell
 from qdbench.leaderboard.bbob.functions import members_of, shown_splits, split_of, title
 from qdbench.leaderboard.plot import Plot
+from qdbench.leaderboard.provenance import distinct
 from qdbench.leaderboard.sectioned import style
 from qdbench.leaderboard.sectioned.cells import best_cell, place_text, rank_cell
 from qdbench.leaderboard.sectioned.content import Section
@@ -27,7 +28,6 @@ from qdbench.wording import count, span
 TITLE = "BBOB: one setting for all functions, and tuned for each function"
 ONE, EACH = "One setting for all functions", "Tuned for each function"
 _SLUGS = {ONE: "one-setting", EACH: "each-function"}
-_LEFT_OUT = ("recorded",)
 
 PROTOCOLS_NOTE = (
     f"{ONE}: the one cell of an optimizer's grid that is best on the paper's ten training functions, applied to all "
@@ -95,10 +95,7 @@ class TunedBoard:
 
     def provenance(self) -> dict[str, list[str]]:
         """The distinct values of each key of the provenance, but for the times of recording, which all differ."""
-        keys = sorted({key for tuning in self.tunings for key in tuning.provenance} - {*_LEFT_OUT})
-        return {
-            key: sorted({tuning.provenance[key] for tuning in self.tunings if key in tuning.provenance}) for key in keys
-        }
+        return distinct(tuning.provenance for tuning in self.tunings)
 
 
 def assemble(paths: Sequence[Path], reference: str) -> TunedBoard:

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qdbench.datasets import HPOB_DATA, HPOB_DESIGNS, DataError, Progress, data_folder, inspect
+from qdbench.data_catalogue import HPOB_DATA, HPOB_DESIGNS
+from qdbench.datasets import DataError, Progress, data_folder, inspect
 from qdbench.harness.store import StoreError, write_atomically
 from qdbench.tasks.hpob.names import META_TEST, key_of
 from qdbench.tasks.hpob.sources import MEBIBYTE, Kind, Source, opened

@@ -6,7 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from qdbench.datasets import HPOB_PACK, HPOB_SURROGATES, DataError, Progress, data_folder, inspect
+from qdbench.data_catalogue import HPOB_PACK, HPOB_SURROGATES
+from qdbench.datasets import DataError, Progress, data_folder, inspect
 from qdbench.tasks.hpob.names import SUMMARY, in_meta_test, key_of, task_of
 from qdbench.tasks.hpob.pack import Pack, Surrogate, save_pack
 from qdbench.tasks.hpob.sources import Source, opened

@@ -14,7 +14,8 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from qdbench.datasets import HPOB_SURROGATES, DataError, DataFile, sha256_of
+from qdbench.data_catalogue import HPOB_SURROGATES, DataFile
+from qdbench.datasets import DataError, sha256_of
 from qdbench.tasks.hpob.names import SUMMARY, task_of
 
 MEBIBYTE = 1 << 20

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from qdbench.arguments import check_precision
-from qdbench.datasets import HPOB_DESIGNS, HPOB_PACK, DataError, locate
+from qdbench.data_catalogue import HPOB_DESIGNS, HPOB_PACK
+from qdbench.datasets import DataError, locate
 from qdbench.protocols import Evaluation, Task, precision_of
 from qdbench.spec import JsonScalar, Measure, Start, TaskSpec
 from qdbench.tasks.hpob.designs import SEEDS, Design, no_design, read_design

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, UInt8
 
-from qdbench.datasets import IMAGE_FILES, DataError, Dataset, data_folder, locate, locate_whole
+from qdbench.data_catalogue import IMAGE_FILES, Dataset
+from qdbench.datasets import DataError, data_folder, locate, locate_whole
 from qdbench.tasks.neuroevolution.idx import read_idx
 from qdbench.tasks.neuroevolution.image_network import CLASSES, SIDE
 
@@ -34,7 +35,7 @@ def from_folder(dataset: Dataset, data_home: Path | None = None) -> ImageData:
     Files that have not changed are read and checked once.
 
     Args:
-        dataset: Such as :data:`qdbench.datasets.MNIST`.
+        dataset: Such as :data:`qdbench.data_catalogue.MNIST`.
         data_home: The data folder; None: see :func:`qdbench.datasets.data_folder`.
 
     Raises:

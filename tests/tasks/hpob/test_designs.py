@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from qdbench import datasets
-from qdbench.datasets import FOLDER_VARIABLE, HPOB_DESIGNS, DataError
+from qdbench.data_catalogue import HPOB_DESIGNS
+from qdbench.datasets import FOLDER_VARIABLE, DataError
 from qdbench.tasks.hpob import designs, task
 from qdbench.tasks.hpob.designs import POINTS, ROWS, SEEDS, TABLES, holds_designs, import_designs, read_design
 from qdbench.tasks.hpob.names import key_of

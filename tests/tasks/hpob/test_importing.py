@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qdbench import datasets
+from qdbench import data_catalogue, datasets
 from qdbench.datasets import DataError
 from qdbench.tasks.hpob import importing, sources
 from qdbench.tasks.hpob.ensemble import from_pack
@@ -130,7 +130,7 @@ def test_the_official_file_is_known_by_its_hash(tmp_path: Path, monkeypatch: pyt
     written, pack = import_surrogates(path, data_home=tmp_path, unofficial=True)
     assert not pack.official
     assert written.name == "unofficial-saved-surrogates.npz"
-    official = datasets.DataFile("hpob/saved-surrogates.zip", "", "", sha256=datasets.sha256_of(path))
+    official = data_catalogue.DataFile("hpob/saved-surrogates.zip", "", "", sha256=datasets.sha256_of(path))
     read_as(monkeypatch, file=official)
     renamed = shutil.copy(path, tmp_path / "renamed.zip")
     for given in (path, Path(renamed)):

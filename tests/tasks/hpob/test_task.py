@@ -14,7 +14,8 @@ import pytest
 import xgboost
 
 from baselines.random_search import sample_start
-from qdbench.datasets import FOLDER_VARIABLE, HPOB_PACK, DataError
+from qdbench.data_catalogue import HPOB_PACK
+from qdbench.datasets import FOLDER_VARIABLE, DataError
 from qdbench.protocols import precision_of
 from qdbench.random import derive
 from qdbench.tasks.hpob import mini, task

@@ -17,9 +17,10 @@ from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
 import qdbench
-from qdbench import datasets
+from qdbench import data_catalogue, datasets
 from qdbench.cli import app
-from qdbench.datasets import FASHION_MNIST, IMAGE_FILES, KMNIST, MNIST, DataError, DataFile, Dataset
+from qdbench.data_catalogue import FASHION_MNIST, IMAGE_FILES, KMNIST, MNIST, DataFile, Dataset
+from qdbench.datasets import DataError
 from qdbench.tasks.neuroevolution import image_data
 from qdbench.tasks.neuroevolution.idx import to_idx
 
@@ -51,7 +52,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Dataset:
         return dataclasses.replace(file, size=len(own), sha256=sha256, checker=None, others=others)
 
     dataset = Dataset("kmnist", tuple(adapted(file) for file in KMNIST.files))
-    monkeypatch.setattr(datasets, "DATASETS", (MNIST, FASHION_MNIST, dataset))
+    monkeypatch.setattr(data_catalogue, "DATASETS", (MNIST, FASHION_MNIST, dataset))
     return dataset
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qdbench.datasets import DataError, DataFile, locate
+from qdbench.data_catalogue import DataFile
+from qdbench.datasets import DataError, locate
 from qdbench.tasks.lsi.checkpoints.names import Kind
 from qdbench.tasks.lsi.folders import TENSORS
 
