@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import importlib.metadata
 from typing import Any
 
@@ -16,25 +17,24 @@ from qdbench.random import derive
 from qdbench.spec import TaskSpec
 
 
-class Evosax(Optimizer):
-    """``evosax.algorithms`` with its own defaults, but for the step size and the batch; see lange2022evosax.
+class Adapter(Optimizer):
+    """An algorithm of evosax; see lange2022evosax.
 
     It minimizes, so it is told minus the objective, within [-1e10, 1e10], as evosax's archives become NaN otherwise. A
     population starts with samples of the task's start distribution, which are evaluated first; a distribution starts
     around one sample.
-
-    Hyperparameters: ``sigma``, evosax's std_init, or a constant std_schedule, 1 as in evosax (0.05 for CMAAnchoredLES;
-    some algorithms have neither), and ``batch_size`` 32, for the Stein variational algorithms in 4 populations, and for
-    LM-MA-ES at most twice the number of parameters.
     """
 
     sigma: Float[Array, ""]
-    algorithm: str = eqx.field(static=True)
     evosax: str = eqx.field(static=True)
     id: str = eqx.field(static=True)
     spec: TaskSpec = eqx.field(static=True)
     initial: tuple[Batch, ...] = eqx.field(static=True)
     iteration: tuple[Batch, ...] = eqx.field(static=True)
+
+    @abc.abstractmethod
+    def name(self) -> str:
+        """What evosax calls the algorithm."""
 
     def init(self, key: Key[Array, ""]) -> Any:
         """A state of evosax's; that of a population is replaced after the first batch."""
@@ -59,12 +59,27 @@ class Evosax(Optimizer):
 
     def _start(self, key: Key[Array, ""], starts: Array, fitness: Array) -> Any:
         algorithm, params = self._make()
-        start = (starts[: library.POPULATIONS] if library.is_shared(self.algorithm) else starts[0],)
+        start = (starts[: library.POPULATIONS] if library.is_shared(self.name()) else starts[0],)
         state = algorithm.init(derive(key, 1), *((starts, fitness) if self.initial else start), params)
         return library.in_precision(state, self.spec)
 
     def _make(self) -> tuple[Any, Any]:
-        return library.algorithm_of(self.algorithm, self.spec, self.iteration[0].size, self.sigma)
+        return library.algorithm_of(self.name(), self.spec, self.iteration[0].size, self.sigma)
+
+
+class Evosax(Adapter):
+    """``evosax.algorithms`` with its own defaults, but for the step size and the batch; see lange2022evosax.
+
+    Hyperparameters: ``sigma``, evosax's std_init, or a constant std_schedule, 1 as in evosax (0.05 for CMAAnchoredLES;
+    some algorithms have neither), and ``batch_size`` 32, for the Stein variational algorithms in 4 populations, and for
+    LM-MA-ES at most twice the number of parameters.
+    """
+
+    algorithm: str = eqx.field(static=True)
+
+    def name(self) -> str:
+        """What evosax calls the algorithm."""
+        return self.algorithm
 
 
 def make(spec: TaskSpec, *, algorithm: str, sigma: float = 1.0, batch_size: int | None = None) -> Evosax:
