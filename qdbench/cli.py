@@ -18,6 +18,7 @@ from qdbench.leaderboard.plot_cli import plot_app
 from qdbench.leaderboard.tuned.cli import tuned_board
 from qdbench.metabbo.cli import meta_train
 from qdbench.metabbo.report_cli import report_app
+from qdbench.program_cache import keep_programs
 from qdbench.render_cli import render
 from qdbench.terminal import console, errors, exit_from_check, friendly_errors
 
@@ -308,6 +309,7 @@ def compact_results(
 
 def main() -> None:
     """The entry point of the command ``qdbench``."""
+    keep_programs()
     app()
 
 

@@ -1,8 +1,9 @@
-"""The processor's cores."""
+"""The processor and its cores."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 
 def available_cores() -> list[int]:
@@ -10,6 +11,14 @@ def available_cores() -> list[int]:
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
+
+
+def processor_lines() -> list[str]:
+    """What Linux tells of the processor's cores, line by line; nothing on another system."""
+    try:
+        return Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return []
 
 
 def limit_threads(count: int) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import jax
 
+from qdbench.harness.cores import processor_lines
+
 PACKAGES = ("qdbench", "jax", "jaxlib", "equinox", "numpy")
 _WHERE_USED = (
     *("scipy", "optax", "brax", "mujoco", "mujoco-mjx", "gymnax", "gymnasium", "evosax", "ribs", "cma", "torch"),
@@ -51,11 +53,8 @@ def _environment() -> dict[str, str]:
 
 def _processor() -> str:
     """The model of the processor, which decides the last bits of what is computed on it; empty if it is unknown."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    named = (line.partition(":")[2].strip() for line in processor_lines() if line.startswith("model name"))
+    return next(named, platform.processor())
 
 
 def _commit() -> str:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import qdbench
 from qdbench.harness.cores import limit_threads
 from qdbench.harness.experiment import Job
+from qdbench.program_cache import keep_programs
 
 _DECISIVE = ("jax", "jaxlib", "equinox", "numpy")
 _PREFIX = "QDBENCH_"
@@ -95,6 +96,7 @@ def put_on(outfit: Outfit) -> None:
     _worn.add(key)
     os.environ.update(outfit.environment)
     limit_threads(outfit.threads)
+    keep_programs()
     if not outfit.files:
         return
     # Where the driver's folder can be seen, files beside a plug-in are there too.
