@@ -308,7 +308,7 @@ def _assemble(
         objective_range=(low * steps, high * steps),
         qd_score_offset=facts.reward_offset * steps,
         budget=standard.evaluations,
-        metric="qd_score" if measure_set.measures else "best_objective",
+        metric="qd_score" if measure_set.measures else "test_score",
         deterministic=noise == "fixed" or environment.starts is not None,
         test_episodes=environment.starts or facts.test_episodes,
         start=Start(scale=facts.start_scale),

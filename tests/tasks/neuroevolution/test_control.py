@@ -65,7 +65,7 @@ def test_measures_can_be_chosen_and_left_out(name: str) -> None:
     plain = qdbench.make(id, measures="none").spec
     assert plain.measures == ()
     assert plain.cells == 1
-    assert plain.metric == "best_objective"
+    assert plain.metric == "test_score"
 
 
 def test_the_fields_usual_measures() -> None:
