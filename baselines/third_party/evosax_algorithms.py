@@ -18,12 +18,7 @@ from qdbench.spec import TaskSpec
 
 
 class Adapter(Optimizer):
-    """An algorithm of evosax; see lange2022evosax.
-
-    It minimizes, so it is told minus the objective, within [-1e10, 1e10], as evosax's archives become NaN otherwise. A
-    population starts with samples of the task's start distribution, which are evaluated first; a distribution starts
-    around one sample.
-    """
+    """An algorithm of evosax; a subclass says which."""
 
     sigma: Float[Array, ""]
     evosax: str = eqx.field(static=True)
@@ -69,6 +64,10 @@ class Adapter(Optimizer):
 
 class Evosax(Adapter):
     """``evosax.algorithms`` with its own defaults, but for the step size and the batch; see lange2022evosax.
+
+    It minimizes, so it is told minus the objective, within [-1e10, 1e10], as evosax's archives become NaN otherwise. A
+    population starts with samples of the task's start distribution, which are evaluated first; a distribution starts
+    around one sample.
 
     Hyperparameters: ``sigma``, evosax's std_init, or a constant std_schedule, 1 as in evosax (0.05 for CMAAnchoredLES;
     some algorithms have neither), and ``batch_size`` 32, for the Stein variational algorithms in 4 populations, and for

@@ -15,6 +15,9 @@ from qdbench.spec import TaskSpec
 class EvosaxLga(Adapter):
     """``evosax.algorithms.LearnedGA`` as it is; see lange2022evosax.
 
+    It minimizes, so it is told minus the objective, within [-1e10, 1e10], as one value that is not finite makes its
+    whole archive NaN. The initial population is evaluated first, as evosax asks for.
+
     Hyperparameters: ``sigma`` (evosax's std_init) 0.25, ``batch_size`` 32. There are as many parents as
     children, which is evosax's own default.
     """

@@ -48,7 +48,7 @@ def test_boards_of_the_learned_ga_are_rebuilt_byte_for_byte(board: str, evidence
 
 
 @pytest.mark.parametrize(
-    ("name", "optimizers", "repetitions", "iterations"), [("dqd", 12, 20, 10_000), ("dqd-peers", 9, 5, 1_000)]
+    ("name", "optimizers", "repetitions", "iterations"), [("dqd", 13, 20, 10_000), ("dqd-peers", 9, 5, 1_000)]
 )
 def test_the_dqd_boards_are_whole(name: str, optimizers: int, repetitions: int, iterations: int) -> None:
     results = [store.load(path) for path in store.result_paths(ROOT / name / "results")]
