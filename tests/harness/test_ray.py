@@ -195,7 +195,8 @@ def _command(nodes: Nodes, path: Path, directory: Path) -> list[str]:
 def test_nodes_workers_and_drivers_killed_at_random_moments_lose_nothing_and_repeat_nothing(
     two_nodes: Nodes, tmp_path: Path
 ) -> None:
-    path = suite(tmp_path / "kill.toml", repetitions=8)
+    repetitions = 100
+    path = suite(tmp_path / "kill.toml", repetitions)
     here = [sys.executable, "-m", "qdbench", "run", "--suite", str(path), "--out", str(tmp_path / "here")]
     subprocess.run(here, check=True, timeout=600, capture_output=True)
     directory = tmp_path / "ray"
@@ -208,6 +209,7 @@ def test_nodes_workers_and_drivers_killed_at_random_moments_lose_nothing_and_rep
         assert {file: now[file] for file in seen} == seen
         seen = now
 
+    killed = set()
     driver: subprocess.Popen[bytes] | None = None
     for victim in ["worker", "node", "driver", "node", "worker", "driver"]:
         if driver is None or driver.poll() is not None:
@@ -217,9 +219,13 @@ def test_nodes_workers_and_drivers_killed_at_random_moments_lose_nothing_and_rep
         before = len(seen)
         deadline = time.monotonic() + 120
         while len(identities(directory) if directory.exists() else ()) == before and time.monotonic() < deadline:
+            if driver.poll() is not None:
+                break
             time.sleep(0.05)
         time.sleep(generator.uniform(0, 4))
         check()
+        if len(seen) < 4 * repetitions:
+            killed.add(victim)
         if victim == "driver":
             driver.kill()
             driver.wait()
@@ -236,6 +242,7 @@ def test_nodes_workers_and_drivers_killed_at_random_moments_lose_nothing_and_rep
     assert f"{len(seen)} stored already, 0 failed" in " ".join(done.stdout.split())
     check()
     assert outcome(directory) == outcome(tmp_path / "here")
+    assert killed == {"worker", "node", "driver"}, "all was finished before everything had been killed"
 
 
 @pytest.mark.slow
