@@ -6,6 +6,7 @@ Jobs and driver share a file system, on which jobs note what they do. They stop 
 from __future__ import annotations
 
 import functools
+import signal
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -144,6 +145,9 @@ class _Heartbeat:
 
 def _serve(orders: list[Order], directory: Path, outfit: Outfit, path: Path) -> None:
     """What a SLURM job does."""
+    # Jobs of submitit's local executor are cancelled by it, and inherit that it is ignored where a shell started the
+    # driver in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     heartbeat = _Heartbeat(path.with_name(_HEARTBEAT))
     if not heartbeat.is_beating():
         return
