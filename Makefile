@@ -31,12 +31,12 @@ ABLATED := selection mutation selection+mutation selection+mutation+sampling sel
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune lga-meta lga-decays lga-ablation lga-transfer bbob-lga-tuned lga-tune lsi hpo-mini hpob bench bench-bbob bench-neuro bench-workers boards dqd-more dqd-peers bbob-peers clean FORCE
+.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune lga-meta lga-decays lga-ablation lga-transfer bbob-lga-tuned bbob-lga-instances lga-tune lsi hpo-mini hpob bench bench-bbob bench-neuro bench-workers boards dqd-more dqd-peers bbob-peers clean FORCE
 
 help: ## list the targets
 	@echo "make TARGET [JOBS=2] [PYTHON=python3.11]"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/  \1@\2/p' Makefile | while IFS=@ read -r name text; do \
-	  printf '  %-14s %s\n' $$name "$$text"; done
+	  printf '  %-18s %s\n' $$name "$$text"; done
 
 leaderboard: $(RUN) ## run the quick suite and print its leaderboard (minutes; resumes)
 	$(call run_suite,quick)
@@ -65,24 +65,25 @@ lga-meta: $(RUN) ## meta-evolve the learned GA anew with three seeds (half an ho
 	for seed in 0 1 2; do \
 	  $(BIN)/qdbench meta-train lga --preset cpu --seed $$seed --out results/lga-meta/seed-$$seed || exit 1; done
 
-lga-decays: lga-meta ## the same with two mean decays, and all of them compared, Figure 3 (six more runs; resumes)
-	for decay in 0.005 0.02; do for seed in 0 1 2; do \
-	  $(BIN)/qdbench meta-train lga --preset cpu --seed $$seed --set mean_decay=$$decay \
-	    --out results/lga-meta/decay-$$decay-seed-$$seed || exit 1; done; done
-	$(BIN)/qdbench meta-report compare 0=$(call seeds,results/lga-meta/seed) \
-	  0.005=$(call seeds,results/lga-meta/decay-0.005-seed) 0.02=$(call seeds,results/lga-meta/decay-0.02-seed) \
-	  --out results/lga-decays
-
-# A ninth of the preset's budget, because there are fifteen runs.
-ABLATION := --set members=128 --set tasks_per_generation=40 --set meta_generations=300
-lga-ablation: $(RUN) ## meta-evolve with some of the learned operators, Figure 9 (15 runs of 5 minutes; resumes)
+# A ninth of the preset's budget, because there are 21 runs.
+SHORT := --set members=128 --set tasks_per_generation=40 --set meta_generations=300
+lga-ablation: $(RUN) ## meta-evolve with some of the learned operators, Figure 9 (15 short runs, an hour; resumes)
 	set -- $(foreach operators,$(ABLATED),"$(subst +, ,$(operators))"); for operators; do for seed in 0 1 2; do \
-	  $(BIN)/qdbench meta-train lga --preset cpu --seed $$seed $(ABLATION) \
+	  $(BIN)/qdbench meta-train lga --preset cpu --seed $$seed $(SHORT) --devices 1 \
 	    --set "hyperparameters={batch_size=16,operators=\"$$operators\"}" \
-	    --out "results/lga-ablation/$$(echo $$operators | tr ' ' +)-seed-$$seed" || exit 1; done; done
+	    --out "results/lga-short/$$(echo $$operators | tr ' ' +)-seed-$$seed" || exit 1; done; done
 	$(BIN)/qdbench meta-report compare \
-	  $(foreach operators,$(ABLATED),$(operators)=$(call seeds,results/lga-ablation/$(operators)-seed)) \
-	  --out results/lga-ablation-compared
+	  $(foreach operators,$(ABLATED),$(operators)=$(call seeds,results/lga-short/$(operators)-seed)) \
+	  --out results/lga-ablation
+
+lga-decays: lga-ablation ## the same with two mean decays, Figure 3 (six more short runs; resumes)
+	for decay in 0.005 0.02; do for seed in 0 1 2; do \
+	  $(BIN)/qdbench meta-train lga --preset cpu --seed $$seed $(SHORT) --devices 1 --set mean_decay=$$decay \
+	    --set "hyperparameters={batch_size=16,operators=\"selection mutation\"}" \
+	    --out results/lga-short/decay-$$decay-seed-$$seed || exit 1; done; done
+	$(BIN)/qdbench meta-report compare 0=$(call seeds,results/lga-short/selection+mutation-seed) \
+	  0.005=$(call seeds,results/lga-short/decay-0.005-seed) 0.02=$(call seeds,results/lga-short/decay-0.02-seed) \
+	  --out results/lga-decays
 
 lga-transfer: $(RUN) ## the Gaussian GA with one learned operator, tuned beside it, Figure 10 (ten minutes)
 	for id in gaussian-ga gaussian-ga-learned-selection gaussian-ga-learned-mutation; do \
@@ -91,6 +92,9 @@ lga-transfer: $(RUN) ## the Gaussian GA with one learned operator, tuned beside 
 
 bbob-lga-tuned: $(RUN) ## the GAs with one setting each, tuned on the training functions: 6,000 trials (resumes)
 	$(call run_suite,bbob-lga-tuned)
+
+bbob-lga-instances: $(RUN) ## the same, every trial on an instance of its own: 6,000 trials (resumes)
+	$(call run_suite,bbob-lga-instances)
 
 lga-tune: $(RUN) ## tune the learned GA and the genetic algorithms on BBOB, and make a board of it (half an hour)
 	for id in lga gaussian-ga mr15-ga samr-ga gesmr-ga; do \

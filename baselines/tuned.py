@@ -21,8 +21,8 @@ _BBOB: dict[str, dict[str, float]] = {
     "openai-es": {"sigma": 0.25, "learning_rate": 0.5},
     "sep-cma-es": {"sigma": 2.0},
     "cma-es": {"sigma": 2.0},
-    "lga": {"elite_ratio": 1.0, "sigma": 0.75},
-    "gaussian-ga-learned-selection": {"elite_ratio": 0.35, "sigma": 0.25},
+    "lga": {"elite_ratio": 1.0, "sigma": 0.5},
+    "gaussian-ga-learned-selection": {"elite_ratio": 0.25, "sigma": 0.25},
     "gaussian-ga-learned-mutation": {"elite_ratio": 0.0, "sigma": 0.5},
     "evosax-lga": {"sigma": 0.25},
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -80,10 +80,18 @@ def list_suites() -> None:
 @app.command()
 def run(
     suite: Annotated[str | None, typer.Option(help="A suite's name or the path of a .toml file.")] = None,
-    task: Annotated[list[str] | None, typer.Option(help="A task id; may be repeated. Default: the suite's.")] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A task id; may be repeated. Default: the suite's. One that the suite has keeps its arguments."
+        ),
+    ] = None,
     optimizer: Annotated[
         list[str] | None,
-        typer.Option(help="An id, [b]module:Class[/b] or [b]file.py:Class[/b]; may be repeated. Default: the suite's."),
+        typer.Option(
+            help="An id, [b]module:Class[/b] or [b]file.py:Class[/b]; may be repeated. Default: the suite's. One that "
+            "the suite has keeps its hyperparameters."
+        ),
     ] = None,
     add: Annotated[
         list[str] | None, typer.Option(help="Like --optimizer, but beside the suite's own; may be repeated.")
@@ -149,15 +157,12 @@ def run(
     from qdbench.harness.experiment import plan
     from qdbench.harness.experiment import shard as part_of
     from qdbench.harness.store import StoreError
-    from qdbench.harness.suite import load_suite
+    from qdbench.harness.suite import load_suite, named
 
     with friendly_errors():
         chosen = load_suite(suite) if suite else None
-        tasks: list[tuple[str, dict[str, Any]]] = [(id, {}) for id in task or ()]
-        optimizers: list[tuple[str, dict[str, Any]]] = [(id, {}) for id in optimizer or ()]
-        if chosen is not None:
-            tasks = tasks or chosen.all_tasks()
-            optimizers = optimizers or chosen.all_optimizers()
+        tasks = named(task, chosen.all_tasks() if chosen else [])
+        optimizers = named(optimizer, chosen.all_optimizers() if chosen else [])
         optimizers += [(id, {}) for id in add or ()]
         if not (tasks and optimizers):
             raise ValueError("name a suite (--suite quick), or at least one --task and one --optimizer")

@@ -10,7 +10,7 @@ from qdbench.spec import TaskSpec
 
 
 def make(
-    spec: TaskSpec, sigma: float = 0.25, elite_ratio: float = 1.0, batch_size: int = 32, parameters: str = "lga-v0"
+    spec: TaskSpec, sigma: float = 0.25, elite_ratio: float = 1.0, batch_size: int = 32, parameters: str = "lga-v1"
 ) -> LearnedGa:
     """Makes the learned GA; see :class:`~baselines.learned_ga.lga.LearnedGa`.
 
@@ -29,7 +29,7 @@ def make(
 
 
 def make_with_selection(
-    spec: TaskSpec, sigma: float = 0.5, elite_ratio: float = 0.5, batch_size: int = 32, parameters: str = "lga-v0"
+    spec: TaskSpec, sigma: float = 0.5, elite_ratio: float = 0.5, batch_size: int = 32, parameters: str = "lga-v1"
 ) -> LearnedGa:
     """Makes the Gaussian GA with the learned selection in place of truncation; see :func:`make`."""
     operators = Operators(selection=_operators(parameters).selection)
@@ -37,7 +37,7 @@ def make_with_selection(
 
 
 def make_with_mutation(
-    spec: TaskSpec, sigma: float = 0.5, elite_ratio: float = 0.5, batch_size: int = 32, parameters: str = "lga-v0"
+    spec: TaskSpec, sigma: float = 0.5, elite_ratio: float = 0.5, batch_size: int = 32, parameters: str = "lga-v1"
 ) -> LearnedGa:
     """Makes the Gaussian GA with the learned adaptation of mutation rates; see :func:`make`."""
     operators = Operators(mutation=_operators(parameters).mutation)

@@ -160,6 +160,18 @@ class Suite(BaseModel):
         return Budget(self.budget, self.budget_per_dim, self.iterations)
 
 
+def named(ids: Sequence[str] | None, choices: Sequence[tuple[str, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
+    """What is meant by ids beside a suite: the suite's own choices of an id, or the id without any settings.
+
+    Args:
+        ids: As they were given; none: all of the suite's.
+        choices: The suite's, ids with settings.
+    """
+    if not ids:
+        return list(choices)
+    return [choice for id in ids for choice in ([own for own in choices if own[0] == id] or [(id, {})])]
+
+
 def suite_names() -> list[str]:
     """The suites that come with qdbench."""
     folder = resources.files("qdbench") / "suites"

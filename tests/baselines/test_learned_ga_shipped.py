@@ -15,7 +15,7 @@ from qdbench.metabbo.parameters import load
 from qdbench.protocols import precision_of
 from tests.baselines.driving import best_after
 
-NAMES = ("lga-v0",)
+NAMES = ("lga-v0", "lga-v1")
 
 
 def make_task(function: int, dim: int = 10) -> qdbench.Task:
@@ -45,7 +45,7 @@ def test_it_beats_the_gaussian_ga_on_functions_that_it_never_saw(function: int) 
 
 def test_transfer_takes_one_operator() -> None:
     task = make_task(1)
-    operators = load_operators(shipped("lga-v0"))
+    operators = load_operators(shipped("lga-v1"))
     for part in ("selection", "mutation"):
         made = baselines.make(f"gaussian-ga-learned-{part}", task.spec).operators
         kept = {name: getattr(made, name) is not None for name in vars(operators)}
@@ -56,7 +56,7 @@ def test_transfer_takes_one_operator() -> None:
 
 def test_a_file_of_ones_own(tmp_path: object) -> None:
     task = make_task(1)
-    own = baselines.make("lga", task.spec, parameters=str(shipped("lga-v0")))
+    own = baselines.make("lga", task.spec, parameters=str(shipped("lga-v1")))
     for one, other in zip(*map(jax.tree.leaves, (own, baselines.make("lga", task.spec))), strict=True):
         np.testing.assert_array_equal(one, other)
     with pytest.raises(ValueError, match=r"there is no file .*nothing\.safetensors"):

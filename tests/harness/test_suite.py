@@ -13,7 +13,7 @@ import qdbench
 from qdbench.harness.budget import Budget
 from qdbench.harness.experiment import plan
 from qdbench.harness.jobs import evaluations_of
-from qdbench.harness.suite import load_suite, read_grid, suite_names
+from qdbench.harness.suite import load_suite, named, read_grid, suite_names
 from qdbench.harness.trial import instantiate
 from qdbench.protocols import Optimizer
 from qdbench.registry import OPTIMIZERS, UnknownNameError
@@ -144,3 +144,19 @@ def test_bad_grids_and_budgets_are_named(tmp_path: Path, lines: str, message: st
     with pytest.raises(ValueError, match="is not valid") as error:
         load_suite(str(path))
     assert message in str(error.value)
+
+
+def test_ids_beside_a_suite_keep_its_settings() -> None:
+    own = [("a", {"x": 1}), ("b", {}), ("a", {"x": 2})]
+    assert named(["c", "a"], own) == [("c", {}), ("a", {"x": 1}), ("a", {"x": 2})]
+    assert named([], own) == named(None, own) == own
+    assert named(["a"], []) == [("a", {})]
+
+
+def test_the_suite_of_instances_has_the_settings_of_the_tuned_one() -> None:
+    instances, tuned = load_suite("bbob-lga-instances"), load_suite("bbob-lga-tuned")
+    assert instances.all_optimizers() == tuned.all_optimizers()
+    used = {arguments["instance"] for _, arguments in instances.all_tasks()}
+    assert len(used) * instances.repetitions == tuned.repetitions == 50
+    # Settings were chosen on instance 1, parameters on 1 to 4, and evolved on 1,001 to 1,128.
+    assert 4 < min(used) <= max(used) < 1001

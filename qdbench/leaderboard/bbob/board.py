@@ -23,6 +23,8 @@ from qdbench.wording import count
 TITLES = {"precision": "BBOB: precision within a fixed budget", "runtimes": "BBOB: runtimes to fixed targets"}
 Kind = Literal["precision", "runtimes"]
 
+_LEAST_RUNTIME = 100
+
 
 @dataclasses.dataclass(frozen=True)
 class BbobBoard(SectionedBoard):
@@ -80,12 +82,13 @@ class BbobBoard(SectionedBoard):
 def kind_of(experiment: Experiment) -> Kind:
     """Which board the results make.
 
-    Runtimes, as in COCO, where an optimizer's trials on a function and dimension are spread over several instances and
-    every trial has a record of its targets. Otherwise precision within the budget, as in the paper of the learned GA,
-    where repetitions share one instance.
+    Runtimes, as in COCO, where an optimizer's trials on a function and dimension are spread over several instances,
+    have 100 evaluations a parameter or more (COCO's expensive setting) and a record of their targets. Otherwise
+    precision within the budget, as in the paper of the learned GA, whose trials are too short to reach most targets.
     """
-    keys = ["dim", "budget", "function", "optimizer"]
-    spread = experiment.trials.groupby(keys)["instance"].nunique()
+    trials = experiment.trials
+    long = trials[trials["budget"] >= _LEAST_RUNTIME * trials["dim"]]
+    spread = long.groupby(["dim", "budget", "function", "optimizer"])["instance"].nunique()
     several = bool(len(spread)) and int(spread.max()) > 1
     return "runtimes" if several and experiment.hits is not None else "precision"
 

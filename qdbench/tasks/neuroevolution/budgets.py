@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, TypeVar
 
+from qdbench.spec import TaskSpec
+
 
 class Budget(NamedTuple):
     """A named budget of a task of control.
@@ -92,6 +94,18 @@ IMAGE_BUDGETS = {
     "smoke": ImageBudget(4, 32, 5),
 }
 """Those of all image tasks; ``small`` takes less than a minute on one core."""
+
+
+def population_of(spec: TaskSpec) -> int:
+    """The population of the named budget that a task of neuroevolution has.
+
+    Args:
+        spec: Of a task that this package made.
+    """
+    budget = str(spec.arguments["budget"])
+    if spec.family == "neuroevolution-images":
+        return IMAGE_BUDGETS[budget].population
+    return BUDGETS[spec.id.split("-")[1]][budget].population
 
 
 def budget_of(id: str, budgets: Mapping[str, _Budget], name: str) -> _Budget:
