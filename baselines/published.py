@@ -93,9 +93,9 @@ _NEURO_SIGMA = {
 }
 
 
-def _neuroevolution(population: int, sigma: float) -> dict[str, dict[str, float | int]]:
-    size: dict[str, float | int] = {"batch_size": population}
-    first: dict[str, float | int] = {"initial_size": population}
+def _neuroevolution(population: int | None, sigma: float) -> dict[str, dict[str, float | int]]:
+    size: dict[str, float | int] = {} if population is None else {"batch_size": population}
+    first: dict[str, float | int] = {} if population is None else {"initial_size": population}
     objective = ("gaussian-ga", "mr15-ga", "samr-ga", "gesmr-ga", "lga", "openai-es", "sep-cma-es", "cma-es")
     return {
         "random-search": size,

@@ -15,13 +15,13 @@ from jaxtyping import Float, Int
 
 from qdbench.metabbo.folder import CURVE, RECORD
 
-SPLITS = ("seen", "unseen")
+SPLITS = ("seen", "unseen", "networks")
 INTERVAL = 1.96
 """Standard errors on either side of a mean, as in lange2023lga."""
 
 _COLUMNS = ("meta_generation", "split", "task", "ratio")
 _MAY_DIFFER = ("seed", "checkpoint_every")
-_MUST_AGREE = ("seen", "unseen", "reference", "reference_hyperparameters", "repetitions", "generations")
+_MUST_AGREE = ("seen", "unseen", "networks", "reference", "reference_hyperparameters", "repetitions", "generations")
 _TABLED = ("members", "tasks_per_generation")
 _ABSENT = "nothing"
 _LONGEST_VALUE = 60
@@ -287,7 +287,8 @@ def _check_group(group: Group) -> None:
 
 def _check_evaluation(first: Run, other: Run) -> None:
     parts = [
-        {"evaluation": {name: run.config["evaluation"].get(name) for name in _MUST_AGREE}} for run in (first, other)
+        {"evaluation": {name: run.config["evaluation"].get(name) or None for name in _MUST_AGREE}}
+        for run in (first, other)
     ]
     _check_same("all groups", "only runs with the same tasks and reference compare", first, other, *parts)
     _check_tasks(first, other)

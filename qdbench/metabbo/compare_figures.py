@@ -26,6 +26,7 @@ WIDTH = 10.6
 _TITLES = {
     "seen": "Tasks of the kinds that it was evolved on (seen)",
     "unseen": "Tasks of other kinds (unseen)",
+    "networks": "Weights of networks",
 }
 _COLORS = (*OKABE_ITO, INK)
 _DASHES = ("-", "--", ":")

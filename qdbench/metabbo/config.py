@@ -80,6 +80,24 @@ class TaskFamily(_Part):
         return combinations(self.arguments, self.grid)
 
 
+class Networks(_Part):
+    """Evaluation on tasks of another scale than the rest, such as the weights of networks, with their own settings.
+
+    Attributes:
+        tasks: All combinations of their grids and pools. The best objective that is possible must be 0.
+        hyperparameters: Of the optimizer, where they differ from those of the inner loops.
+        reference_hyperparameters: Of the evaluation's reference.
+        repetitions: Of each task.
+        generations: Of an inner loop, the initial population not counted.
+    """
+
+    tasks: tuple[TaskFamily, ...] = Field(min_length=1)
+    hyperparameters: dict[str, Any] = Field(default_factory=dict)
+    reference_hyperparameters: dict[str, Any] = Field(default_factory=dict)
+    repetitions: int = Field(default=2, ge=1)
+    generations: int = Field(default=24, ge=1)
+
+
 class Evaluation(_Part):
     """How the mean is evaluated along the way: on tasks, beside a reference optimizer with its own settings.
 
@@ -87,6 +105,7 @@ class Evaluation(_Part):
         every: Meta-generations between two evaluations.
         seen: Tasks of the kinds that it is evolved on: all combinations of their grids and pools.
         unseen: Others.
+        networks: Others with settings of their own.
         hyperparameters: Of the optimizer, where they differ from those of the inner loops.
         reference: The id of a registered optimizer.
         reference_hyperparameters: Its own.
@@ -97,6 +116,7 @@ class Evaluation(_Part):
     every: int = Field(default=25, ge=1)
     seen: tuple[TaskFamily, ...] = ()
     unseen: tuple[TaskFamily, ...] = ()
+    networks: tuple[Networks, ...] = ()
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
     reference: str = "gaussian-ga"
     reference_hyperparameters: dict[str, Any] = Field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -27,31 +27,66 @@ class Evaluator:
         hyperparameters: The optimizer's, where the settings do not change them.
 
     Attributes:
-        tasks: One row a task: ``split`` ("seen", "unseen") and ``task``.
+        tasks: One row a task: ``split`` (one of :data:`qdbench.metabbo.compare.SPLITS`) and ``task``.
+
+    Raises:
+        ValueError: If the best objective that a task can have is not 0.
     """
 
     def __init__(self, optimizer: str, settings: config.Evaluation, hyperparameters: Mapping[str, Any]) -> None:
-        families = (*settings.seen, *settings.unseen)
-        flat = [family.model_copy(update={"grid": family.grid | family.pool, "pool": {}}) for family in families]
+        splits = [("seen", family) for family in settings.seen] + [("unseen", family) for family in settings.unseen]
+        parts = [_Part(splits, settings, settings.reference, optimizer, hyperparameters)] if splits else []
+        for own in settings.networks:
+            families = [("networks", family) for family in own.tasks]
+            parts.append(_Part(families, own, settings.reference, optimizer, hyperparameters))
+        self._parts = parts
+        self.tasks = pd.DataFrame([row for part in parts for row in part.tasks], columns=["split", "task"])
+
+    def mean_best(self, arrays: Mapping[str, Array]) -> Float[np.ndarray, " tasks"]:
+        """The mean over repetitions of the best objective, for each task."""
+        return np.concatenate([part.mean_best(arrays) for part in self._parts])
+
+    def reference(self) -> Float[np.ndarray, " tasks"]:
+        """The same of the reference optimizer."""
+        return np.concatenate([part.reference() for part in self._parts])
+
+
+class _Part:
+    """Tasks that share settings.
+
+    Attributes:
+        tasks: The split and the label of each.
+    """
+
+    def __init__(
+        self,
+        families: Sequence[tuple[str, config.TaskFamily]],
+        settings: config.Evaluation | config.Networks,
+        reference: str,
+        optimizer: str,
+        hyperparameters: Mapping[str, Any],
+    ) -> None:
+        flat = [family.model_copy(update={"grid": family.grid | family.pool, "pool": {}}) for _, family in families]
         self._distribution = distribution.build(flat)
-        self._settings = settings
+        for group in self._distribution.groups:
+            if group.spec.objective_range[1] != 0:
+                raise ValueError(
+                    f"evaluation: {group.variants[0].id} cannot be compared by what is missing to 0, because its best "
+                    f"objective is {group.spec.objective_range[1]:g}"
+                )
+        self._settings, self._reference = settings, reference
         self._loops = Loops(
             self._distribution, optimizer, {**hyperparameters, **settings.hyperparameters}, settings.generations
         )
         self._rows, order = _rows(self._distribution, settings.repetitions)
-        splits = ["seen"] * len(settings.seen) + ["unseen"] * len(settings.unseen)
-        self.tasks = pd.DataFrame(
-            [(splits[family], _label(self._distribution, place)) for family, place in order], columns=["split", "task"]
-        )
+        self.tasks = [(families[family][0], _label(self._distribution, place)) for family, place in order]
 
     def mean_best(self, arrays: Mapping[str, Array]) -> Float[np.ndarray, " tasks"]:
-        """The mean over repetitions of the best objective, for each task."""
         return self._measure(self._loops, {name: array[None] for name, array in arrays.items()})
 
     def reference(self) -> Float[np.ndarray, " tasks"]:
-        """The same of the reference optimizer."""
         settings = self._settings
-        loops = Loops(self._distribution, settings.reference, settings.reference_hyperparameters, settings.generations)
+        loops = Loops(self._distribution, self._reference, settings.reference_hyperparameters, settings.generations)
         # A meta-population of one with nothing to evolve: it has a leading axis and a name that no optimizer has.
         return self._measure(loops, {"": jnp.zeros(1)})
 
@@ -63,7 +98,7 @@ class Evaluator:
 def ratios(
     mean_best: Float[np.ndarray, "*times tasks"], reference: Float[np.ndarray, " tasks"]
 ) -> Float[np.ndarray, "*times tasks"]:
-    """The precision (minus the objective) divided by the reference's, both at least 1e-8, within [0.01, 100]."""
+    """Minus the objective (on BBOB the precision) divided by the reference's, both at least 1e-8, in [0.01, 100]."""
     ratio = np.maximum(-mean_best, FLOOR) / np.maximum(-reference, FLOOR)
     return within_limits(ratio)
 

@@ -62,7 +62,7 @@ class MetaEvolution:
         start = inner.evolved_arrays(self._loops.optimizers[0], config.evolve)
         self._check_draws(start)
         self._outer = Outer(config, start)
-        has_tasks = config.evaluation.seen or config.evaluation.unseen
+        has_tasks = config.evaluation.seen or config.evaluation.unseen or config.evaluation.networks
         self.evaluator = Evaluator(config.optimizer, config.evaluation, config.hyperparameters) if has_tasks else None
         self.reference = self.evaluator.reference() if self.evaluator else np.zeros(0)
         found = checkpoint.read(folder, config, len(self._outer.start))

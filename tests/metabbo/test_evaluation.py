@@ -101,3 +101,38 @@ def test_tasks_of_different_shapes_stay_in_order() -> None:
     np.testing.assert_array_equal(draws.family, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4])
     np.testing.assert_array_equal(others.family, [0, 0, 1, 1])
     assert len({tuple(key) for key in [*draws.key, *others.key]}) == 14
+
+
+NETWORKS = {
+    "tasks": [{"id": "Neuro-Pendulum-v0", "arguments": {"budget": "smoke", "measures": "none"}}],
+    "hyperparameters": {"start": 0.0, "batch_size": 2, "sigma": 0.5},
+    "reference_hyperparameters": {"sigma": 0.1, "batch_size": 4},
+    "repetitions": 2,
+    "generations": 3,
+}
+
+
+def test_networks_have_settings_of_their_own(evaluator: Evaluator) -> None:
+    both = Evaluator(tiny.CLIMBER, config.Evaluation.model_validate(SETTINGS | {"networks": [NETWORKS]}), {})
+    assert [tuple(row) for row in both.tasks.to_numpy()] == [
+        *(tuple(row) for row in evaluator.tasks.to_numpy()),
+        ("networks", "Neuro-Pendulum-v0 (budget=smoke)"),
+    ]
+    arrays = {"sigma": jnp.float32(0.8)}
+    np.testing.assert_array_equal(both.mean_best(arrays)[:-1], evaluator.mean_best(arrays))
+    np.testing.assert_array_equal(both.reference()[:-1], evaluator.reference())
+    # A pendulum costs something, and at most 17 in each of 200 steps.
+    assert -200 * 17 < both.mean_best(arrays)[-1] < 0
+    assert 0.01 < ratios(both.mean_best(arrays), both.reference())[-1] < 100
+
+
+def test_networks_alone_are_enough() -> None:
+    alone = Evaluator(tiny.CLIMBER, config.Evaluation.model_validate({"networks": [NETWORKS]}), {})
+    assert list(alone.tasks["split"]) == ["networks"]
+    assert alone.reference().shape == (1,)
+
+
+def test_a_task_whose_best_objective_is_not_zero_is_refused() -> None:
+    games = NETWORKS | {"tasks": [{"id": "Neuro-Breakout-v0", "arguments": {"budget": "smoke", "measures": "none"}}]}
+    with pytest.raises(ValueError, match=r"Neuro-Breakout-v0 cannot be compared by what is missing to 0.* is 1"):
+        Evaluator(tiny.CLIMBER, config.Evaluation.model_validate({"networks": [games]}), {})

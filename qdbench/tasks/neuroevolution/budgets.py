@@ -96,12 +96,14 @@ IMAGE_BUDGETS = {
 """Those of all image tasks; ``small`` takes less than a minute on one core."""
 
 
-def population_of(spec: TaskSpec) -> int:
-    """The population of the named budget that a task of neuroevolution has.
+def population_of(spec: TaskSpec) -> int | None:
+    """The population of the named budget that a task of neuroevolution has; None if the spec does not name it.
 
     Args:
-        spec: Of a task that this package made.
+        spec: Of a task that this package made, or the structure of one, which has no arguments.
     """
+    if "budget" not in spec.arguments:
+        return None
     budget = str(spec.arguments["budget"])
     if spec.family == "neuroevolution-images":
         return IMAGE_BUDGETS[budget].population

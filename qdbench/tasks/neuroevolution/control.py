@@ -184,7 +184,7 @@ def _in_chunks(
     filling = jnp.broadcast_to(solutions[:1], (chunks * size - count, solutions.shape[1]))
     stacked = jnp.concatenate([solutions, filling]).reshape(chunks, size, -1)
     found = _mapped(function, stacked, _is_traced(solutions))
-    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:count], found)
+    return jax.tree.map(lambda leaf: leaf.reshape(chunks * size, *leaf.shape[2:])[:count], found)
 
 
 def _mapped(function: Callable[[Array], Any], items: Array, in_one_program: bool) -> Any:

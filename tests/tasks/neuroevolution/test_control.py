@@ -1,9 +1,11 @@
-"""What the tasks of control say of themselves, without running any of them."""
+"""What the tasks of control say of themselves, and that measures change no objective."""
 
 from __future__ import annotations
 
 import importlib.util
 
+import jax
+import numpy as np
 import pytest
 
 import qdbench
@@ -66,6 +68,17 @@ def test_measures_can_be_chosen_and_left_out(name: str) -> None:
     assert plain.measures == ()
     assert plain.cells == 1
     assert plain.metric == "test_score"
+
+
+@pytest.mark.parametrize("name", ["Pendulum", "Breakout"])
+def test_without_measures_the_objective_is_the_same(name: str) -> None:
+    id = f"Neuro-{name}-v0"
+    plain, measured = (qdbench.make(id, budget="smoke", **more) for more in ({"measures": "none"}, {}))
+    solutions = 0.5 * np.random.default_rng(0).standard_normal((3, plain.spec.dim))
+    key = jax.random.key(1)
+    found, expected = (task.evaluate(key, solutions) for task in (plain, measured))
+    assert found.measures.shape == (3, 0)
+    np.testing.assert_array_equal(found.objective, expected.objective)
 
 
 def test_the_fields_usual_measures() -> None:
