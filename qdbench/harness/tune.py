@@ -2,10 +2,11 @@
 
 A cell's numbers are those of trials with its hyperparameters: the same keys, the same scoring. Two choices come out:
 
-- *global*: one setting for all tasks, with the least geometric mean over tasks of (mean final precision of the cell /
-  the best cell's mean on that task). A ratio counts as 10 at most, so that one task that a cell solves and another
-  misses does not decide alone; a precision better than the task's target counts as the target.
-- *per task*: for every task the cell with the least mean final precision, as Lange et al. (2023) tune.
+- *global*: one setting for all tasks. Where tasks rank by precision, the one with the least geometric mean over tasks
+  of (mean final precision of the cell / the best cell's mean on that task). A ratio counts as 10 at most, so that one
+  task that a cell solves and another misses does not decide alone; a precision better than the task's target counts as
+  the target. Where they rank by a score, such as the test score, the one with the best mean rank over tasks.
+- *per task*: for every task the cell with the best mean, as Lange et al. (2023) tune.
 
 Among equals the first in the order of the grid is chosen.
 """
@@ -18,13 +19,15 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 import pandas as pd
 
 import baselines
 from qdbench.api import make
-from qdbench.harness import batched, trial
+from qdbench.harness import batched, trace, trial
 from qdbench.harness.budget import Budget
+from qdbench.harness.compiled import Outcome
 from qdbench.harness.fingerprint import fingerprint
 from qdbench.harness.jobs import evaluations_of
 from qdbench.harness.suite import combinations
@@ -44,9 +47,14 @@ RULE = (
     "mean on that task), ratios above 10 counting as 10 and precisions better than the task's target as the target; "
     "per task: the cell with the least mean final precision; among equals the first of the grid"
 )
+_RULE_OF_SCORES = (
+    "global: the cell with the best mean over tasks of its rank by its mean {metric}; per task: the cell with the "
+    "greatest mean {metric}; among equals the first of the grid"
+)
 
 _LARGEST_RATIO = 10.0
 _TOGETHER = 250
+_MOST_BYTES = 2**30
 
 Grid = Mapping[str, Sequence[Any]]
 TaskChoices = Sequence[tuple[str, dict[str, JsonScalar]]]
@@ -60,9 +68,10 @@ class Tuned:
         optimizer: The optimizer's id.
         grid: The values that were tried.
         fixed: Hyperparameters that were given and not tuned.
-        table: One row for each trial: task (its label), the tuned hyperparameters, repetition, precision.
+        table: One row for each trial: task (its label), the tuned hyperparameters, repetition, and the metric.
         tasks: For each task's label its id, arguments, fingerprint and budget.
-        floors: For each task's label the precision below which nothing counts as better.
+        floors: For each task's label the precision below which nothing counts as better; empty for scores.
+        metric: By which the tasks rank; precision: lower is better, all others: higher is better.
     """
 
     optimizer: str
@@ -71,6 +80,17 @@ class Tuned:
     table: pd.DataFrame
     tasks: dict[str, dict[str, Any]]
     floors: dict[str, float]
+    metric: str = METRIC
+
+    @property
+    def is_precision(self) -> bool:
+        """Whether the metric is the precision."""
+        return self.metric == METRIC
+
+    @property
+    def rule(self) -> str:
+        """How the choices are made, in words."""
+        return RULE if self.is_precision else _RULE_OF_SCORES.format(metric=self.metric)
 
     @property
     def names(self) -> list[str]:
@@ -78,12 +98,14 @@ class Tuned:
         return list(self.grid)
 
     def means(self) -> pd.DataFrame:
-        """The mean final precision, one row for each cell in the order of the grid, one column for each task."""
-        means = self.table.groupby(["cell", "task"], sort=False)["precision"].mean().unstack("task")
+        """The mean final metric, one row for each cell in the order of the grid, one column for each task."""
+        means = self.table.groupby(["cell", "task"], sort=False)[self.metric].mean().unstack("task")
         return means[list(self.tasks)].sort_index()
 
     def scores(self) -> pd.Series:
-        """The cells' geometric mean ratio to the best cell, 1 for one that is best on every task and 10 at most."""
+        """The cells' geometric mean ratio to the best cell, 10 at most, or mean rank; 1 is best on every task."""
+        if not self.is_precision:
+            return self.means().rank(ascending=False).mean(axis=1)
         floored = self.means().clip(lower=pd.Series(self.floors), axis=1)
         ratios = (floored / floored.min()).clip(upper=_LARGEST_RATIO)
         return np.exp(np.log(ratios).mean(axis=1))
@@ -98,7 +120,8 @@ class Tuned:
 
     def best_per_task(self) -> dict[str, dict[str, Any]]:
         """The choice for every task."""
-        return {task: self.cell(int(column.idxmin())) for task, column in self.means().items()}
+        signed = self.means() if self.is_precision else -self.means()
+        return {task: self.cell(int(column.idxmin())) for task, column in signed.items()}
 
 
 def cells(grid: Grid) -> list[dict[str, Any]]:
@@ -145,30 +168,39 @@ def tune(
 
     Raises:
         UnknownNameError: If there is no such optimizer or task.
-        ValueError: If a task does not rank by precision, or a hyperparameter of the grid decides shapes.
+        ValueError: If tasks rank by different metrics, or a hyperparameter of the grid decides shapes.
         TrialError: If a trial fails.
     """
     chosen = {name: tuple(values) for name, values in (grid or default_grid(optimizer)).items()}
     settings = dict(fixed or {})
     frames, described, floors = [], {}, {}
+    metrics: dict[str, str] = {}
     for number, (task_id, arguments) in enumerate(tasks):
         task = make(task_id, **arguments)
         label = label_of(task_id, arguments)
+        metrics.setdefault(task.spec.metric, label)
+        if len(metrics) > 1:
+            (one, first), (other, second) = metrics.items()
+            raise ValueError(
+                f"tasks that are tuned together rank by one metric, but {first} by {one}, {second} by {other}"
+            )
 
         def report(fraction: float, number: int = number, label: str = label) -> None:
             if progress is not None:
                 progress((number + fraction) / len(tasks), label)
 
-        precision, evaluations = _run(task, optimizer, chosen, settings, budget, repetitions, report)
-        frames.append(_rows(label, chosen, precision))
+        finals, evaluations = _run(task, optimizer, chosen, settings, budget, repetitions, report)
+        frames.append(_rows(label, chosen, task.spec.metric, finals))
         described[label] = {
             "id": task_id,
             "arguments": task.spec.arguments,
             "fingerprint": fingerprint(task),
             "budget": evaluations,
         }
-        floors[label] = task.spec.target or float(np.finfo(np.float64).tiny)
-    return Tuned(optimizer, chosen, settings, pd.concat(frames, ignore_index=True), described, floors)
+        if task.spec.metric == METRIC:
+            floors[label] = task.spec.target or float(np.finfo(np.float64).tiny)
+    (metric,) = metrics
+    return Tuned(optimizer, chosen, settings, pd.concat(frames, ignore_index=True), described, floors, metric)
 
 
 def label_of(task_id: str, arguments: Mapping[str, JsonScalar]) -> str:
@@ -185,23 +217,29 @@ def _run(
     repetitions: int,
     report: Callable[[float], None],
 ) -> tuple[np.ndarray, int]:
-    """The final precisions, ``(cells, repetitions)``, and the number of evaluations of a trial."""
+    """The final metrics, ``(cells, repetitions)``, and the number of evaluations of a trial."""
     spec = task.spec
-    if spec.metric != METRIC:
-        raise ValueError(f"{spec.id} ranks by {spec.metric}: only tasks that rank by precision can be tuned on")
     candidates = [baselines.make(optimizer, spec, **fixed, **cell) for cell in cells(grid)]
     _check_one_program(task, optimizer, candidates, grid)
     evaluations = evaluations_of(budget, spec, candidates[0])
     with precision_of(spec):
         keys = [trial.keys_of(spec, candidates[0].id, repetition) for repetition in range(repetitions)]
         trials = [batched.Trial(task, candidate, key) for candidate in candidates for key in keys]
-        capacity = min(_TOGETHER, len(trials))
+        # Every trial has its copy of the task's arrays, and a data set is large.
+        bytes_each = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(task)) or 1
+        capacity = min(_TOGETHER, len(trials), max(1, _MOST_BYTES // bytes_each))
         finals: list[float] = []
         for first in range(0, len(trials), capacity):
             outcomes = batched.run(trials[first : first + capacity], evaluations, False, capacity)
-            finals += [-float(outcome.score.best_objective) + 0.0 for outcome in outcomes]
+            finals += [_final(outcome, spec.metric) for outcome in outcomes]
             report(len(finals) / len(trials))
     return np.array(finals).reshape(len(candidates), repetitions), evaluations
+
+
+def _final(outcome: Outcome, metric: str) -> float:
+    if metric == METRIC:
+        return -float(outcome.score.best_objective) + 0.0
+    return float(trace.frame(outcome.rows[-1:])[metric].iloc[0])
 
 
 def _check_one_program(task: Task, optimizer: str, candidates: Sequence[Optimizer], grid: Grid) -> None:
@@ -212,24 +250,24 @@ def _check_one_program(task: Task, optimizer: str, candidates: Sequence[Optimize
         )
 
 
-def _rows(label: str, grid: Grid, precision: np.ndarray) -> pd.DataFrame:
+def _rows(label: str, grid: Grid, metric: str, finals: np.ndarray) -> pd.DataFrame:
     rows = [
-        {"task": label, "cell": index, **cell, "repetition": repetition, "precision": float(value)}
+        {"task": label, "cell": index, **cell, "repetition": repetition, metric: float(value)}
         for index, cell in enumerate(cells(grid))
-        for repetition, value in enumerate(precision[index])
+        for repetition, value in enumerate(finals[index])
     ]
     return pd.DataFrame(rows)
 
 
 def to_json(tuned: Tuned, suite: str, provenance: Mapping[str, str]) -> str:
     """The choices, the rule and what they rest on; every single trial is in the table beside it."""
-    spread = tuned.table.groupby(["task", "cell"], sort=False)["precision"].agg(["mean", "std", "median"])
+    spread = tuned.table.groupby(["task", "cell"], sort=False)[tuned.metric].agg(["mean", "std", "median"])
     per_task = tuned.best_per_task()
     scores = tuned.scores()
     content = {
         "optimizer": tuned.optimizer,
         "suite": suite,
-        "rule": RULE,
+        "rule": tuned.rule,
         "grid": tuned.grid,
         "fixed": tuned.fixed,
         "repetitions": int(tuned.table["repetition"].max()) + 1,

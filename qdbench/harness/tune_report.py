@@ -12,7 +12,7 @@ from rich.table import Table
 
 from qdbench.harness import store
 from qdbench.harness.provenance import provenance
-from qdbench.harness.tune import FILE, RULE, Tuned, to_json
+from qdbench.harness.tune import FILE, Tuned, to_json
 
 
 def write(tuned: Tuned, suite: str, out: Path) -> list[Path]:
@@ -33,7 +33,7 @@ def write(tuned: Tuned, suite: str, out: Path) -> list[Path]:
 def summary(tuned: Tuned) -> Table:
     """The best cells for the terminal."""
     scores = tuned.scores().sort_values(kind="stable")
-    table = Table(*tuned.names, "score", title=f"{tuned.optimizer}: ratio to the best cell of each task, 1 is best")
+    table = Table(*tuned.names, "score", title=f"{tuned.optimizer}: {_meaning(tuned)}, 1 is best")
     for place, (index, score) in enumerate(scores.head(10).items()):
         style = "bold green" if place == 0 else None
         table.add_row(*(_text(value) for value in tuned.cell(int(index)).values()), f"{score:.3f}", style=style)
@@ -48,7 +48,7 @@ def markdown(tuned: Tuned, suite: str) -> str:
     lines = [
         f"# {tuned.optimizer}, tuned on {suite}",
         "",
-        f"{trials} trials on {len(tuned.tasks)} tasks. Rule: {RULE}.",
+        f"{trials} trials on {len(tuned.tasks)} tasks. Rule: {tuned.rule}.",
         "",
         f"Global choice: **{chosen}**, score {scores.min():.3f}.",
         "",
@@ -56,12 +56,13 @@ def markdown(tuned: Tuned, suite: str) -> str:
         _row(["---"] * (len(tuned.names) + 1)),
         *(_row([*map(_text, tuned.cell(index).values()), f"{score:.3f}"]) for index, score in enumerate(scores)),
         "",
-        _row(["task", *tuned.names, "mean precision", "with the global choice"]),
+        _row(["task", *tuned.names, f"mean {tuned.metric}", "with the global choice"]),
         _row(["---"] * (len(tuned.names) + 3)),
     ]
     everywhere = int(scores.idxmin())
     for task, cell in per_task.items():
-        numbers = f"{means[task].min():.3g}", f"{means[task][everywhere]:.3g}"
+        best = means[task].min() if tuned.is_precision else means[task].max()
+        numbers = f"{best:.3g}", f"{means[task][everywhere]:.3g}"
         lines.append(_row([task, *map(_text, cell.values()), *numbers]))
     return "\n".join(lines) + "\n"
 
@@ -69,7 +70,8 @@ def markdown(tuned: Tuned, suite: str) -> str:
 def heat_map(tuned: Tuned) -> bytes:
     """The scores over the last two hyperparameters, the best over the others, as PNG."""
     shape = tuple(len(values) for values in tuned.grid.values())
-    scores = np.log10(tuned.scores().to_numpy()).reshape(shape)
+    scores = tuned.scores().to_numpy().reshape(shape)
+    scores = np.log10(scores) if tuned.is_precision else scores
     scores = scores.min(axis=tuple(range(len(shape) - 2))) if len(shape) > 2 else scores
     names = tuned.names[-2:]
     figure = Figure(figsize=(1.6 + 0.9 * scores.shape[-1], 1.8 + 0.55 * (len(scores) if scores.ndim > 1 else 1)))
@@ -83,10 +85,14 @@ def heat_map(tuned: Tuned) -> bytes:
     else:
         axes.set_yticks([])
     axes.set_title(tuned.optimizer)
-    figure.colorbar(picture, label="log10 ratio to the best cell")
+    figure.colorbar(picture, label=f"{'log10 ' if tuned.is_precision else ''}{_meaning(tuned)}")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=150, bbox_inches="tight", metadata={"Software": None})
     return buffer.getvalue()
+
+
+def _meaning(tuned: Tuned) -> str:
+    return "ratio to the best cell of each task" if tuned.is_precision else "mean rank over tasks"
 
 
 def _row(columns: list[str]) -> str:

@@ -76,5 +76,25 @@ def test_only_what_an_optimizer_has_is_tuned() -> None:
         tune.default_grid("random-search")
     with pytest.raises(ValueError, match="decides shapes"):
         tune.tune("shrinking", TASKS[:1], Budget(40), 1, {"batch_size": (4, 8)})
-    with pytest.raises(ValueError, match="ranks by qd_score"):
-        tune.tune("map-elites", [("Arm-v0", {"dim": 5})], Budget(200), 1, {"sigma": (0.1,)})
+    mixed = [("Arm-v0", {"dim": 5}), TASKS[0]]
+    with pytest.raises(
+        ValueError, match=r"rank by one metric, but Arm-v0 dim=5 by qd_score, Quadratic-v0 .* by precision"
+    ):
+        tune.tune("map-elites", mixed, Budget(200), 1, {"sigma": (0.1,)})
+
+
+def test_tasks_may_rank_by_a_score(tmp_path: Path) -> None:
+    task = ("Arm-v0", {"dim": 5})
+    found = tune.tune("map-elites", [task], Budget(200), 2, {"sigma": (1e-6, 0.3)})
+    assert (found.metric, found.floors) == ("qd_score", {})
+    for row in found.table.to_dict("records"):
+        alone = qdbench.run(
+            qdbench.make("Arm-v0", dim=5), "map-elites", row["repetition"], 200, hyperparameters={"sigma": row["sigma"]}
+        )
+        assert row["qd_score"] == pytest.approx(alone.metrics["qd_score"], rel=1e-6)
+    # More variation fills more cells, and the first rank is the best.
+    assert found.best() == found.best_per_task()[tune.label_of(*task)] == {"sigma": 0.3}
+    np.testing.assert_array_equal(found.scores(), [2, 1])
+    tune_report.write(found, "mine", tmp_path)
+    assert "greatest mean qd_score" in json.loads((tmp_path / "tune.json").read_text())["rule"]
+    assert "mean qd_score" in (tmp_path / "tune.md").read_text()
