@@ -31,7 +31,7 @@ ABLATED := selection mutation selection+mutation selection+mutation+sampling sel
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune lga-meta lga-decays lga-ablation lga-transfer bbob-lga-tuned bbob-lga-instances lga-tune lsi hpo-mini hpob bench bench-bbob bench-neuro bench-workers boards dqd-more dqd-peers bbob-peers clean FORCE
+.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune lga-meta lga-decays lga-ablation lga-transfer bbob-lga-tuned bbob-lga-instances lga-tune neuro-small neuro-qd neuro-pendulum lsi hpo-mini hpob bench bench-bbob bench-neuro bench-workers boards dqd-more dqd-peers bbob-peers clean FORCE
 
 help: ## list the targets
 	@echo "make TARGET [JOBS=2] [PYTHON=python3.11]"
@@ -100,6 +100,15 @@ lga-tune: $(RUN) ## tune the learned GA and the genetic algorithms on BBOB, and 
 	for id in lga gaussian-ga mr15-ga samr-ga gesmr-ga; do \
 	  $(BIN)/qdbench tune $$id --suite bbob-lga --fix batch_size=32 --out results/lga-tuning/$$id || exit 1; done
 	$(BIN)/qdbench leaderboard tuned results/lga-tuning --out results/lga-tuning-board
+
+neuro-small: $(RUN) ## neuroevolution in the small budget: 13 tasks, 8 optimizers, 5 repetitions (hours; resumes)
+	$(call run_suite,neuro-small)
+
+neuro-qd: $(RUN) ## quality diversity in the small budget: Pendulum, Walker2d, Ant (resumes)
+	$(call run_suite,neuro-qd-small)
+
+neuro-pendulum: $(RUN) ## Pendulum in the paper's budget: 40 trials of 512,000 evaluations (resumes)
+	$(call run_suite,neuro-pendulum-paper)
 
 lsi: $(RUN) ## latent space illumination of digits: 480 trials of 10,000 iterations (hours; resumes)
 	$(call run_suite,lsi)

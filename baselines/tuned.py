@@ -5,6 +5,9 @@ of all 24 functions); the rule and the evidence are in ``leaderboards/bbob/tunin
 ``leaderboards/lga/transfer/tuning``.
 Forms with restarts take those of the optimizer that they restart.
 
+On Pendulum they are the choices of ``qdbench tune ID --suite neuro-small --task Neuro-Pendulum-v0`` (the small budget,
+3 repetitions); the evidence is in ``leaderboards/neuroevolution/tuning``.
+
 For latent space illumination of digits they were set before anything was run on those tasks: the scales of the search
 space, whose prior has deviations of 1, and the settings of a trial on another generator.
 """
@@ -25,6 +28,16 @@ _BBOB: dict[str, dict[str, float]] = {
     "gaussian-ga-learned-selection": {"elite_ratio": 0.25, "sigma": 0.25},
     "gaussian-ga-learned-mutation": {"elite_ratio": 0.0, "sigma": 0.5},
     "evosax-lga": {"sigma": 0.25},
+}
+
+_PENDULUM: dict[str, dict[str, float]] = {
+    "gaussian-ga": {"elite_ratio": 1.0, "sigma": 1.0},
+    "mr15-ga": {"elite_ratio": 1.0, "sigma": 1.0},
+    "samr-ga": {"elite_ratio": 1.0, "sigma": 1.0},
+    "gesmr-ga": {"elite_ratio": 1.0, "sigma": 0.025},
+    "lga": {"elite_ratio": 0.25, "sigma": 1.0},
+    "sep-cma-es": {"sigma": 0.05},
+    "openai-es": {"sigma": 0.05, "learning_rate": 0.1},
 }
 
 # As in the domains of fontaine2023cmamae.
@@ -49,6 +62,8 @@ def tuned_hyperparameters(id: str, spec: TaskSpec) -> dict[str, float]:
     """The tuned hyperparameters of an optimizer on a task; empty where none were tuned."""
     if spec.family in ("bbob", "bbob-noisy"):
         return _BBOB.get(id.removesuffix("-restarts"), {})
+    if spec.family == "neuro-pendulum":
+        return _PENDULUM.get(id.removesuffix("-restarts"), {})
     if spec.family in ("lsi-digits", "lsi-digits-clip"):
         return _LSI_DIGITS.get(id, {})
     return {}

@@ -15,7 +15,9 @@ from qdbench.harness.suite import load_suite
 from qdbench.leaderboard.tuned.data import read_all
 from qdbench.leaderboard.tuned.protocols import one_setting
 
-TUNINGS = sorted(Path(__file__).resolve().parents[2].glob("leaderboards/*/tuning/*/tune.json"))
+ROOT = Path(__file__).resolve().parents[2]
+TUNINGS = sorted(ROOT.glob("leaderboards/*/tuning/*/tune.json"))
+NETWORKS = sorted(ROOT.glob("leaderboards/neuroevolution/tuning/*/*/tune.json"))
 SPEC = qdbench.make("BBOB-v0", dim=5).spec
 
 
@@ -40,6 +42,15 @@ def test_defaults_are_the_global_choice(path: Path) -> None:
     assert (tuning["suite"], tuning["repetitions"], len(tuning["tasks"])) == ("bbob-lga", 50, 24)
     assert tuned_hyperparameters(tuning["optimizer"], SPEC) == tuning["global"]["hyperparameters"]
     assert tuned_hyperparameters(f"{tuning['optimizer']}-restarts", SPEC) == tuning["global"]["hyperparameters"]
+
+
+@pytest.mark.parametrize("path", NETWORKS, ids=lambda path: f"{path.parent.parent.name}-{path.parent.name}")
+def test_defaults_on_networks_are_the_global_choice(path: Path) -> None:
+    tuning = json.loads(path.read_text())
+    ((label, task),) = tuning["tasks"].items()
+    spec = qdbench.make(task["id"], **task["arguments"]).spec
+    assert (tuning["suite"], path.parents[1].name) == ("neuro-small", label.split("-")[1].lower())
+    assert tuned_hyperparameters(tuning["optimizer"], spec) == tuning["global"]["hyperparameters"]
 
 
 def test_the_suite_of_one_setting_each_has_the_choice_of_the_training_functions() -> None:

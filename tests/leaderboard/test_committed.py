@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from qdbench.harness import store
@@ -11,6 +12,7 @@ from qdbench.leaderboard import aggregate
 from qdbench.leaderboard.build import board_of, differing, tables_of, title_of
 from qdbench.leaderboard.tuned import REFERENCE, data
 from qdbench.leaderboard.tuned.board import assemble
+from qdbench.metabbo import compare, compare_figures
 from qdbench.tasks.hpob import mini
 
 ROOT = Path(__file__).parents[2] / "leaderboards"
@@ -21,6 +23,7 @@ ALL = set(range(1, 25))
 BBOB = {
     "lga": (9 * 24 * 50, ALL, {1}, 50),
     "lga-tuned": (5 * 24 * 50, ALL, {1}, 50),
+    "lga-instances": (5 * 24 * 50, ALL, set(range(5, 55)), 1),
     "lga-grid": (6 * 10 * 5 * 4 * 10, TRAINING, {1}, 10),
     "coco": (8 * 24 * 5 * 15, ALL, set(range(1, 16)), 1),
     "peers": (53 * 5 * 10, {1, 8, 10, 15, 20}, {1}, 10),
@@ -45,6 +48,27 @@ def test_tables_are_rebuilt_byte_for_byte(board: Path) -> None:
 def test_boards_of_the_learned_ga_are_rebuilt_byte_for_byte(board: str, evidence: str, others: tuple[str, ...]) -> None:
     tuned = [*(ROOT / "bbob" / "tuning" / name for name in others), ROOT / "lga" / evidence]
     assert not differing(tables_of(assemble(data.find(tuned), REFERENCE)), ROOT / "lga" / board)
+
+
+@pytest.mark.parametrize(("name", "groups"), [("ablation", 5), ("decays", 3)])
+def test_comparisons_of_meta_evolutions_are_those_of_their_runs(name: str, groups: int) -> None:
+    """Three seeds each, with a ninth of the budget of the preset."""
+    folder, runs = ROOT / "lga" / name, ROOT / "lga" / "short"
+    table = pd.read_csv(folder / "table.csv", dtype={"group": str})
+    named = {group: [runs / f"{_prefix(name, group)}-seed-{seed}" for seed in range(3)] for group in table["group"]}
+    read = compare.read_groups(named)
+    assert len(read) == groups
+    files = compare_figures.files(read, [])
+    assert {found: files[found] for found in ("table.csv", "table.md")} == {
+        found: (folder / found).read_bytes() for found in ("table.csv", "table.md")
+    }
+    for run in (run for group in read for run in group.runs):
+        config = run.config
+        assert (config["members"], config["tasks_per_generation"], run.meta_generations) == (128, 40, 300)
+
+
+def _prefix(name: str, group: str) -> str:
+    return group if name == "ablation" else {"0": "selection+mutation"}.get(group, f"decay-{group}")
 
 
 @pytest.mark.parametrize(
