@@ -30,8 +30,12 @@ METRIC_NAMES = {
     "precision": "Precision f - f_opt",
     "regret": "Regret",
     "test_score": "Test score",
+    "corrected_qd_score": "Corrected QD-score",
+    "corrected_coverage": "Corrected coverage (%)",
 }
 METRICS = ("qd_score", "coverage", "best_objective")
+FURTHER = ("corrected_qd_score", "corrected_coverage", "test_score")
+"""Metrics that only some tasks have beside those they rank by."""
 LOWER_IS_BETTER = frozenset({"precision", "regret"})
 """Metrics that are what the best objective lacks to the best of the task's range."""
 COSTS = ("evaluations", "gradient_evaluations", "run_seconds", "compile_seconds")
@@ -168,9 +172,9 @@ def trial_table(results: Results) -> pd.DataFrame:
 def summarize(table: pd.DataFrame) -> pd.DataFrame:
     """One row for each group: trials, failures, metrics with intervals, median cost and rank on the task.
 
-    For each of qd_score, coverage, best_objective and the task's ranking metric: ``<name>_mean``, ``<name>_std``
-    (n - 1 in the denominator), ``<name>_low``, ``<name>_high``, ``<name>_median``, ``<name>_iqm``, ``<name>_iqm_low``
-    and ``<name>_iqm_high`` (:func:`spread_of`).
+    For each of qd_score, coverage, best_objective, the task's ranking metric and what it has of :data:`FURTHER`:
+    ``<name>_mean``, ``<name>_std`` (n - 1 in the denominator), ``<name>_low``, ``<name>_high``, ``<name>_median``,
+    ``<name>_iqm``, ``<name>_iqm_low`` and ``<name>_iqm_high`` (:func:`spread_of`).
     The ``rank`` is 1 for the best mean of the task's ranking metric: the highest, or the lowest of a metric in
     :data:`LOWER_IS_BETTER`. Equal means share the mean of their ranks, and a group without a finite mean has none.
 
@@ -356,7 +360,8 @@ def _summary_row(group: pd.DataFrame) -> dict[str, Any]:
     identity = ("task", "optimizer", "task_id", "arguments", "fingerprint", "budget", "optimizer_id")
     row: dict[str, Any] = {name: first[name] for name in (*identity, "hyperparameters", "metric")}
     row |= {"trials": len(finished), "failures": len(group) - len(finished)}
-    for name in dict.fromkeys((*METRICS, first["metric"])):
+    further = [name for name in FURTHER if name in finished and finished[name].notna().any()]
+    for name in dict.fromkeys((*METRICS, first["metric"], *further)):
         values = finished[name].to_numpy() if name in finished else ()
         row |= {f"{name}_{part}": value for part, value in spread_of(values).items()}
     row["score_mean"] = row[f"{first['metric']}_mean"]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from qdbench.leaderboard.aggregate import LOWER_IS_BETTER, METRIC_NAMES, Problem
+from qdbench.leaderboard.aggregate import FURTHER, LOWER_IS_BETTER, METRIC_NAMES, Problem
 from qdbench.leaderboard.published import COMPARED, REPRODUCE, UNREPRODUCED
 from qdbench.leaderboard.statistics import Analysis
 
@@ -100,7 +100,8 @@ def overall_table(overall: pd.DataFrame, summary: pd.DataFrame, brief: bool = Fa
 def task_table(task: str, summary: pd.DataFrame) -> Table:
     """Scores, costs and failures of all optimizers on one task."""
     groups = summary[summary["task"] == task]
-    metrics = list(dict.fromkeys([*_task_metrics(groups), "best_objective"]))
+    further = [name for name in FURTHER if f"{name}_mean" in groups and groups[f"{name}_mean"].notna().any()]
+    metrics = list(dict.fromkeys([*_task_metrics(groups), *further, "best_objective"]))
     best = float(groups["rank"].min())
     columns = [Column("Optimizer", numeric=False), Column("Rank"), Column("Trials"), Column("Failed")]
     for place, metric in enumerate(metrics):

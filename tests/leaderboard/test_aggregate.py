@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from qdbench.harness import store
 from qdbench.leaderboard import aggregate
 from qdbench.leaderboard.labels import label_groups
+from qdbench.leaderboard.tables import task_table
 from tests.leaderboard.synthetic import make_config, make_result, make_spec, save, save_failed
 
 
@@ -54,6 +57,22 @@ def test_summary_counts_means_costs_and_ranks(tmp_path: Path) -> None:
     assert summary.loc["map-elites", "rank"] == 2
     assert summary.loc["omg-mega", "trials"] == 0
     assert np.isnan(summary.loc["omg-mega", "rank"])
+
+
+def test_corrected_scores_and_tests_are_shown_where_a_task_has_them(tmp_path: Path) -> None:
+    stochastic = make_spec("Noisy-v0")
+    for repetition, corrected in enumerate((5.0, 7.0)):
+        result = make_result(make_config(stochastic, repetition=repetition), 10, 50)
+        more = {"corrected_qd_score": corrected, "corrected_coverage": 30.0}
+        record = result.record.model_copy(update={"metrics": {**result.record.metrics, **more}})
+        store.save_result(tmp_path, dataclasses.replace(result, record=record))
+    save(tmp_path, make_config(), 10.0)
+    summary = summary_of(tmp_path)
+    shown = {task: [column.group for column in task_table(task, summary).columns] for task in summary["task"]}
+    assert summary.set_index("task_id").loc["Noisy-v0", "corrected_qd_score_mean"] == 6
+    assert shown["Noisy-v0"].count("Corrected QD-score") == shown["Noisy-v0"].count("Corrected coverage (%)") == 2
+    assert not {"Corrected QD-score", "Corrected coverage (%)", "Test score"} & set(shown["LP-Sphere-v0"])
+    assert "Test score" not in shown["Noisy-v0"]
 
 
 def test_rank_by_the_tasks_metric(tmp_path: Path) -> None:
