@@ -104,7 +104,7 @@ def rates(weights: Float[Array, " batch"], dim: int) -> Rates:
         c_c=(4 + mu_eff / dim) / (dim + 4 + 2 * mu_eff / dim),
         c_sigma=c_sigma,
         c_1=c_1,
-        c_mu=jnp.minimum(1 - c_1, 2 * (mu_eff - 2 + 1 / mu_eff) / ((dim + 2) ** 2 + mu_eff)),
+        c_mu=jnp.minimum(1 - c_1, 2 * (mu_eff - 2 + 1 / mu_eff) / ((dim + 2.0) ** 2 + mu_eff)),
         d_sigma=1 + 2 * jnp.maximum(0, jnp.sqrt((mu_eff - 1) / (dim + 1)) - 1) + c_sigma,
     )
 

@@ -280,3 +280,11 @@ def test_solves_in_the_evaluations_of_pycma(name: str, active: bool) -> None:
     # Rosenbrock's function has a local minimum in dimension 10 that one start in ten or so falls into.
     assert sum(map(math.isinf, ours)) <= (3 if name == "rosenbrock" else 0)
     assert statistics.median(ours) <= 1.2 * statistics.median(theirs)
+
+
+def test_rates_of_a_network_s_weights() -> None:
+    """The square of the dimension is more than an int32 holds."""
+    dim, mu_eff = 60_000, 4.0
+    rate = cma_core.rates(jnp.full(4, 0.25, jnp.float32), dim)
+    assert float(rate.c_mu) == pytest.approx(2 * (mu_eff - 2 + 1 / mu_eff) / ((dim + 2) ** 2 + mu_eff), rel=1e-6)
+    assert float(rate.c_1) == pytest.approx(2 / ((dim + 1.3) ** 2 + mu_eff), rel=1e-6)
