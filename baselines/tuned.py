@@ -6,7 +6,8 @@ of all 24 functions); the rule and the evidence are in ``leaderboards/bbob/tunin
 Forms with restarts take those of the optimizer that they restart.
 
 On Pendulum they are the choices of ``qdbench tune ID --suite neuro-small --task Neuro-Pendulum-v0`` (the small budget,
-3 repetitions); the evidence is in ``leaderboards/neuroevolution/tuning``.
+3 repetitions), and on all games those for Breakout (2 repetitions); the evidence is in
+``leaderboards/neuroevolution/tuning``.
 
 For latent space illumination of digits they were set before anything was run on those tasks: the scales of the search
 space, whose prior has deviations of 1, and the settings of a trial on another generator.
@@ -30,14 +31,25 @@ _BBOB: dict[str, dict[str, float]] = {
     "evosax-lga": {"sigma": 0.25},
 }
 
-_PENDULUM: dict[str, dict[str, float]] = {
-    "gaussian-ga": {"elite_ratio": 1.0, "sigma": 1.0},
-    "mr15-ga": {"elite_ratio": 1.0, "sigma": 1.0},
-    "samr-ga": {"elite_ratio": 1.0, "sigma": 1.0},
-    "gesmr-ga": {"elite_ratio": 1.0, "sigma": 0.025},
-    "lga": {"elite_ratio": 0.25, "sigma": 1.0},
-    "sep-cma-es": {"sigma": 0.05},
-    "openai-es": {"sigma": 0.05, "learning_rate": 0.1},
+_NETWORKS: dict[str, dict[str, dict[str, float]]] = {
+    "neuro-pendulum": {
+        "gaussian-ga": {"elite_ratio": 1.0, "sigma": 1.0},
+        "mr15-ga": {"elite_ratio": 1.0, "sigma": 1.0},
+        "samr-ga": {"elite_ratio": 1.0, "sigma": 1.0},
+        "gesmr-ga": {"elite_ratio": 1.0, "sigma": 0.025},
+        "lga": {"elite_ratio": 0.25, "sigma": 1.0},
+        "sep-cma-es": {"sigma": 0.05},
+        "openai-es": {"sigma": 0.05, "learning_rate": 0.1},
+    },
+    "neuro-minatar": {
+        "gaussian-ga": {"elite_ratio": 0.5, "sigma": 0.075},
+        "mr15-ga": {"elite_ratio": 0.0, "sigma": 0.075},
+        "samr-ga": {"elite_ratio": 0.5, "sigma": 0.075},
+        "gesmr-ga": {"elite_ratio": 0.5, "sigma": 0.05},
+        "lga": {"elite_ratio": 0.5, "sigma": 0.1},
+        "sep-cma-es": {"sigma": 0.05},
+        "openai-es": {"sigma": 0.1, "learning_rate": 0.1},
+    },
 }
 
 # As in the domains of fontaine2023cmamae.
@@ -62,8 +74,8 @@ def tuned_hyperparameters(id: str, spec: TaskSpec) -> dict[str, float]:
     """The tuned hyperparameters of an optimizer on a task; empty where none were tuned."""
     if spec.family in ("bbob", "bbob-noisy"):
         return _BBOB.get(id.removesuffix("-restarts"), {})
-    if spec.family == "neuro-pendulum":
-        return _PENDULUM.get(id.removesuffix("-restarts"), {})
+    if spec.family in _NETWORKS:
+        return _NETWORKS[spec.family].get(id.removesuffix("-restarts"), {})
     if spec.family in ("lsi-digits", "lsi-digits-clip"):
         return _LSI_DIGITS.get(id, {})
     return {}
