@@ -84,7 +84,6 @@ _STYLEGAN2: dict[str, dict[str, float]] = {
     "cma-mega-adam": {"sigma_g": 0.01, "learning_rate": 0.05},
 }
 
-# Weights are in the tens of thousands for images and games: there the algorithms with full covariances do not fit.
 _NEURO_SIGMA = {
     "neuro-pendulum": 0.05,
     "neuro-brax": 0.05,

@@ -215,7 +215,7 @@ def tune(
     from rich.progress import Progress
 
     from qdbench.harness import tune_report
-    from qdbench.harness.suite import load_suite
+    from qdbench.harness.suite import load_suite, named
     from qdbench.harness.tune import tune as try_grid
 
     with friendly_errors():
@@ -228,7 +228,7 @@ def tune(
         ]
         if not tasks:
             raise ValueError(f"suite {suite!r} has no such task")
-        settings = [given for id, given in chosen.all_optimizers() if id == optimizer] or [{}]
+        settings = [given for _, given in named([optimizer], chosen.all_optimizers())]
         fixed = dict(_setting(item, "--fix") for item in fix or ())
         if len(settings) > 1 and not fixed:
             raise ValueError(f"suite {suite!r} has {len(settings)} settings of {optimizer!r}: fix one, as --fix NAME=1")

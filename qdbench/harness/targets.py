@@ -16,6 +16,9 @@ TARGETS = tuple(10.0 ** (2 - step / 5) for step in range(51))
 """The 51 precisions 10^(2 - k/5), k = 0 .. 50, from easy to hard."""
 
 METRIC = "precision"
+
+LOWER_IS_BETTER = frozenset({METRIC, "regret"})
+"""Metrics that are what the best objective lacks to the best of the task's range."""
 """The metric of a spec that has targets."""
 
 

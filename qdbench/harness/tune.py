@@ -2,10 +2,10 @@
 
 A cell's numbers are those of trials with its hyperparameters: the same keys, the same scoring. Two choices come out:
 
-- *global*: one setting for all tasks. Where tasks rank by precision, the one with the least geometric mean over tasks
-  of (mean final precision of the cell / the best cell's mean on that task). A ratio counts as 10 at most, so that one
-  task that a cell solves and another misses does not decide alone; a precision better than the task's target counts as
-  the target. Where they rank by a score, such as the test score, the one with the best mean rank over tasks.
+- *global*: one setting for all tasks. Where tasks rank by precision or regret, the one with the least geometric mean
+  over tasks of (mean final precision of the cell / the best cell's mean on that task). A ratio counts as 10 at most, so
+  that one task that a cell solves and another misses does not decide alone; a precision better than the task's target
+  counts as the target. Where they rank by a score, such as the test score, the one with the best mean rank over tasks.
 - *per task*: for every task the cell with the best mean, as Lange et al. (2023) tune.
 
 Among equals the first in the order of the grid is chosen.
@@ -31,10 +31,10 @@ from qdbench.harness.compiled import Outcome
 from qdbench.harness.fingerprint import fingerprint
 from qdbench.harness.jobs import evaluations_of
 from qdbench.harness.suite import combinations
-from qdbench.harness.targets import METRIC
+from qdbench.harness.targets import LOWER_IS_BETTER, METRIC
 from qdbench.protocols import Optimizer, Task, precision_of
 from qdbench.registry import OPTIMIZERS
-from qdbench.spec import JsonScalar
+from qdbench.spec import JsonScalar, TaskSpec
 
 FILE = "tune.json"
 """The name of the file that :func:`to_json` makes."""
@@ -42,11 +42,13 @@ FILE = "tune.json"
 PAPER_GRID = {"elite_ratio": (0.0, 0.15, 0.25, 0.35, 0.5, 1.0), "sigma": (0.1, 0.25, 0.5, 0.75, 1.0)}
 """The grid of Lange et al. (2023); of it, what an optimizer has."""
 
-RULE = (
-    "global: the cell with the least geometric mean over tasks of (mean final precision of the cell / the best cell's "
-    "mean on that task), ratios above 10 counting as 10 and precisions better than the task's target as the target; "
-    "per task: the cell with the least mean final precision; among equals the first of the grid"
+_RULE_OF_LACKS = (
+    "global: the cell with the least geometric mean over tasks of (mean final {metric} of the cell / the best cell's "
+    "mean on that task), ratios above 10 counting as 10 and {metric}s better than the task's target as the target; "
+    "per task: the cell with the least mean final {metric}; among equals the first of the grid"
 )
+RULE = _RULE_OF_LACKS.format(metric=METRIC)
+"""The rule for tasks that rank by precision."""
 _RULE_OF_SCORES = (
     "global: the cell with the best mean over tasks of its rank by its mean {metric}; per task: the cell with the "
     "greatest mean {metric}; among equals the first of the grid"
@@ -71,7 +73,7 @@ class Tuned:
         table: One row for each trial: task (its label), the tuned hyperparameters, repetition, and the metric.
         tasks: For each task's label its id, arguments, fingerprint and budget.
         floors: For each task's label the precision below which nothing counts as better; empty for scores.
-        metric: By which the tasks rank; precision: lower is better, all others: higher is better.
+        metric: By which the tasks rank.
     """
 
     optimizer: str
@@ -83,14 +85,14 @@ class Tuned:
     metric: str = METRIC
 
     @property
-    def is_precision(self) -> bool:
-        """Whether the metric is the precision."""
-        return self.metric == METRIC
+    def lower_is_better(self) -> bool:
+        """Whether the metric is a precision or a regret."""
+        return self.metric in LOWER_IS_BETTER
 
     @property
     def rule(self) -> str:
         """How the choices are made, in words."""
-        return RULE if self.is_precision else _RULE_OF_SCORES.format(metric=self.metric)
+        return (_RULE_OF_LACKS if self.lower_is_better else _RULE_OF_SCORES).format(metric=self.metric)
 
     @property
     def names(self) -> list[str]:
@@ -104,7 +106,7 @@ class Tuned:
 
     def scores(self) -> pd.Series:
         """The cells' geometric mean ratio to the best cell, 10 at most, or mean rank; 1 is best on every task."""
-        if not self.is_precision:
+        if not self.lower_is_better:
             return self.means().rank(ascending=False).mean(axis=1)
         floored = self.means().clip(lower=pd.Series(self.floors), axis=1)
         ratios = (floored / floored.min()).clip(upper=_LARGEST_RATIO)
@@ -120,7 +122,7 @@ class Tuned:
 
     def best_per_task(self) -> dict[str, dict[str, Any]]:
         """The choice for every task."""
-        signed = self.means() if self.is_precision else -self.means()
+        signed = self.means() if self.lower_is_better else -self.means()
         return {task: self.cell(int(column.idxmin())) for task, column in signed.items()}
 
 
@@ -197,7 +199,7 @@ def tune(
             "fingerprint": fingerprint(task),
             "budget": evaluations,
         }
-        if task.spec.metric == METRIC:
+        if task.spec.metric in LOWER_IS_BETTER:
             floors[label] = task.spec.target or float(np.finfo(np.float64).tiny)
     (metric,) = metrics
     return Tuned(optimizer, chosen, settings, pd.concat(frames, ignore_index=True), described, floors, metric)
@@ -231,15 +233,15 @@ def _run(
         finals: list[float] = []
         for first in range(0, len(trials), capacity):
             outcomes = batched.run(trials[first : first + capacity], evaluations, False, capacity)
-            finals += [_final(outcome, spec.metric) for outcome in outcomes]
+            finals += [_final(outcome, spec) for outcome in outcomes]
             report(len(finals) / len(trials))
     return np.array(finals).reshape(len(candidates), repetitions), evaluations
 
 
-def _final(outcome: Outcome, metric: str) -> float:
-    if metric == METRIC:
-        return -float(outcome.score.best_objective) + 0.0
-    return float(trace.frame(outcome.rows[-1:])[metric].iloc[0])
+def _final(outcome: Outcome, spec: TaskSpec) -> float:
+    if spec.metric in LOWER_IS_BETTER:
+        return spec.objective_range[1] - float(outcome.score.best_objective)
+    return float(trace.frame(outcome.rows[-1:])[spec.metric].iloc[0])
 
 
 def _check_one_program(task: Task, optimizer: str, candidates: Sequence[Optimizer], grid: Grid) -> None:

@@ -61,7 +61,7 @@ def markdown(tuned: Tuned, suite: str) -> str:
     ]
     everywhere = int(scores.idxmin())
     for task, cell in per_task.items():
-        best = means[task].min() if tuned.is_precision else means[task].max()
+        best = means[task].min() if tuned.lower_is_better else means[task].max()
         numbers = f"{best:.3g}", f"{means[task][everywhere]:.3g}"
         lines.append(_row([task, *map(_text, cell.values()), *numbers]))
     return "\n".join(lines) + "\n"
@@ -71,7 +71,7 @@ def heat_map(tuned: Tuned) -> bytes:
     """The scores over the last two hyperparameters, the best over the others, as PNG."""
     shape = tuple(len(values) for values in tuned.grid.values())
     scores = tuned.scores().to_numpy().reshape(shape)
-    scores = np.log10(scores) if tuned.is_precision else scores
+    scores = np.log10(scores) if tuned.lower_is_better else scores
     scores = scores.min(axis=tuple(range(len(shape) - 2))) if len(shape) > 2 else scores
     names = tuned.names[-2:]
     figure = Figure(figsize=(1.6 + 0.9 * scores.shape[-1], 1.8 + 0.55 * (len(scores) if scores.ndim > 1 else 1)))
@@ -85,14 +85,14 @@ def heat_map(tuned: Tuned) -> bytes:
     else:
         axes.set_yticks([])
     axes.set_title(tuned.optimizer)
-    figure.colorbar(picture, label=f"{'log10 ' if tuned.is_precision else ''}{_meaning(tuned)}")
+    figure.colorbar(picture, label=f"{'log10 ' if tuned.lower_is_better else ''}{_meaning(tuned)}")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=150, bbox_inches="tight", metadata={"Software": None})
     return buffer.getvalue()
 
 
 def _meaning(tuned: Tuned) -> str:
-    return "ratio to the best cell of each task" if tuned.is_precision else "mean rank over tasks"
+    return "ratio to the best cell of each task" if tuned.lower_is_better else "mean rank over tasks"
 
 
 def _row(columns: list[str]) -> str:

@@ -19,6 +19,7 @@ from scipy import stats
 
 from qdbench.harness import pack, store
 from qdbench.harness.result import FinalArchive, TrialConfig, TrialRecord, TrialResult
+from qdbench.harness.targets import LOWER_IS_BETTER
 from qdbench.leaderboard import robust
 from qdbench.leaderboard.labels import label_groups
 from qdbench.spec import TaskSpec
@@ -36,8 +37,6 @@ METRIC_NAMES = {
 METRICS = ("qd_score", "coverage", "best_objective")
 FURTHER = ("corrected_qd_score", "corrected_coverage", "test_score")
 """Metrics that only some tasks have beside those they rank by."""
-LOWER_IS_BETTER = frozenset({"precision", "regret"})
-"""Metrics that are what the best objective lacks to the best of the task's range."""
 COSTS = ("evaluations", "gradient_evaluations", "run_seconds", "compile_seconds")
 CONFIDENCE = 0.95
 

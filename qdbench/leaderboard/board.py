@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from qdbench.harness.result import FinalArchive
+from qdbench.harness.targets import LOWER_IS_BETTER
 from qdbench.leaderboard import aggregate, figures, published, statistics, suitewide
 from qdbench.leaderboard.aggregate import Results
 from qdbench.leaderboard.plot import Plot
@@ -139,7 +140,7 @@ def _curves(
 ) -> Plot | None:
     metrics = ("qd_score", "coverage") if spec.metric == "qd_score" else (spec.metric,)
     traces = {optimizer: [results.trials[digest].trace for digest in found] for optimizer, found in digests.items()}
-    if spec.metric in aggregate.LOWER_IS_BETTER:
+    if spec.metric in LOWER_IS_BETTER:
         traces = {
             optimizer: [aggregate.with_metric(trace, spec) for trace in found] for optimizer, found in traces.items()
         }
@@ -156,7 +157,7 @@ def _curves(
         return None
     shown = " and ".join(aggregate.METRIC_NAMES.get(metric, metric) for metric in curves)
     first = next(iter(curves))
-    form = ".3g" if first in aggregate.LOWER_IS_BETTER else ".2f"
+    form = ".3g" if first in LOWER_IS_BETTER else ".2f"
     ends = {optimizer: curve["mean"].iloc[-1] for optimizer, curve in curves[first].items()}
     return Plot(
         name=f"{name}-curves",

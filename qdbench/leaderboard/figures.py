@@ -19,7 +19,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from qdbench.harness.result import FinalArchive
-from qdbench.leaderboard.aggregate import LOWER_IS_BETTER, METRIC_NAMES
+from qdbench.harness.targets import LOWER_IS_BETTER
+from qdbench.leaderboard.aggregate import METRIC_NAMES
 from qdbench.spec import Measure, TaskSpec
 
 INK, MUTED, RULE, PAPER = "#1b2431", "#5c6675", "#dde1e7", "#fffffe"

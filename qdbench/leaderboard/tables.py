@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from qdbench.leaderboard.aggregate import FURTHER, LOWER_IS_BETTER, METRIC_NAMES, Problem
+from qdbench.harness.targets import LOWER_IS_BETTER
+from qdbench.leaderboard.aggregate import FURTHER, METRIC_NAMES, Problem
 from qdbench.leaderboard.published import COMPARED, REPRODUCE, UNREPRODUCED
 from qdbench.leaderboard.statistics import Analysis
 

@@ -17,8 +17,9 @@ from qdbench.harness import jobs, store
 from qdbench.harness import verify as archives
 from qdbench.harness.rebuild import RebuildError, job_of
 from qdbench.harness.result import TRACE_COLUMNS, TrialRecord, TrialResult
+from qdbench.harness.targets import LOWER_IS_BETTER
 from qdbench.harness.verify import ArchiveReport
-from qdbench.leaderboard.aggregate import LOWER_IS_BETTER, Results, StoredTrial, score_of
+from qdbench.leaderboard.aggregate import Results, StoredTrial, score_of
 from qdbench.leaderboard.audit import Finding, audit, place_of
 from qdbench.leaderboard.labels import label_groups
 

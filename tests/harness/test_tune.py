@@ -98,3 +98,18 @@ def test_tasks_may_rank_by_a_score(tmp_path: Path) -> None:
     tune_report.write(found, "mine", tmp_path)
     assert "greatest mean qd_score" in json.loads((tmp_path / "tune.json").read_text())["rule"]
     assert "mean qd_score" in (tmp_path / "tune.md").read_text()
+
+
+def test_of_a_regret_the_least_is_best() -> None:
+    task = ("HPO-Mini-v0", {"space": "svm", "dataset": "iris"})
+    found = tune.tune("gaussian-ga", [task], Budget(iterations=5), 2, {"sigma": (1e-6, 0.3)}, {"batch_size": 4})
+    assert found.metric == "regret"
+    for row in found.table.to_dict("records"):
+        made = {"sigma": row["sigma"], "batch_size": 4}
+        alone = qdbench.run(
+            qdbench.make(task[0], **task[1]), "gaussian-ga", row["repetition"], 20, hyperparameters=made
+        )
+        assert row["regret"] == pytest.approx(1 - alone.metrics["best_objective"], abs=1e-6)
+    means = found.table.groupby("sigma")["regret"].mean()
+    assert found.best() == found.best_per_task()[tune.label_of(*task)] == {"sigma": means.idxmin()}
+    assert "least mean final regret" in found.rule

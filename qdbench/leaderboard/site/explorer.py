@@ -16,8 +16,9 @@ import pandas as pd
 from scipy import stats
 
 from qdbench.harness.result import FinalArchive
+from qdbench.harness.targets import LOWER_IS_BETTER
 from qdbench.leaderboard import aggregate
-from qdbench.leaderboard.aggregate import LOWER_IS_BETTER, METRIC_NAMES, StoredTrial
+from qdbench.leaderboard.aggregate import METRIC_NAMES, StoredTrial
 from qdbench.leaderboard.board import Board
 from qdbench.leaderboard.sectioned.board import SectionedBoard
 from qdbench.spec import TaskSpec
