@@ -7,7 +7,7 @@ import functools
 import importlib
 import importlib.util
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -31,6 +31,13 @@ _TRAINING, _TEST = 0, 1
 _GOLDEN_STEPS = 20
 # Networks that an accelerator evaluates side by side, and the fewest that a CPU does.
 _CHUNK, _LEAST_CHUNK = 256, 2
+
+
+class _Rows(NamedTuple):
+    """What is run side by side: a solution, and which part of its episodes, of as many as an evaluation has."""
+
+    solutions: Any
+    parts: Any
 
 
 class Control(Task):
@@ -115,7 +122,8 @@ class Control(Task):
             if not self.spec.deterministic:
                 raise ValueError(f"{self._name} is noisy: evaluate needs a key, such as jax.random.key(0)")
             key = key_from_names("episodes", self.environment.name)
-        found = _in_chunks(self._episodes(key, _TRAINING, jnp.int32(0)), solutions, self._chunk)
+        rows = _Rows(np.arange(len(solutions)), np.zeros(len(solutions), int))
+        found = self._episodes(key, _TRAINING, solutions, rows)
         return Evaluation(found.total.mean(axis=1), found.measures.mean(axis=1))
 
     def _test(self, key: Key[Array, ""] | None, solutions: Float[Array, "batch dim"]) -> Float[Array, " batch"]:
@@ -123,28 +131,30 @@ class Control(Task):
         assert wanted is not None
         if key is None:
             raise ValueError(f"{self._name} is tested on random episodes: test needs a key, such as jax.random.key(0)")
-
-        def totals(first: Int[Array, ""]) -> Float[Array, "batch rollouts"]:
-            return _in_chunks(self._episodes(key, _TEST, first), solutions, self._chunk).total
-
         # In parts of as many episodes as an evaluation has, so that both are one program.
-        parts = _mapped(totals, jnp.arange(0, wanted, self.rollouts, dtype=jnp.int32), _is_traced(solutions))
-        return jnp.moveaxis(parts, 0, 1).reshape(len(solutions), -1)[:, :wanted].mean(axis=1)
+        parts = -(-wanted // self.rollouts)
+        rows = _Rows(np.repeat(np.arange(len(solutions)), parts), np.tile(np.arange(parts), len(solutions)))
+        found = self._episodes(key, _TEST, solutions, rows)
+        return found.total.reshape(len(solutions), -1)[:, :wanted].mean(axis=1)
 
     def _episodes(
-        self, key: Key[Array, ""], stream: int, first: Int[Array, ""]
-    ) -> Callable[[Float[Array, "chunk dim"]], Episodes]:
-        """A function of a chunk of solutions: as many episodes as an evaluation has, numbered from ``first``."""
-        keys, numbers = _keys(key, jnp.int32(stream), first, self.rollouts)
-        return functools.partial(
-            run_episodes,
-            self.environment,
-            self.architecture,
-            self.measure_set,
-            keys=keys,
-            numbers=numbers,
-            steps=jnp.int32(self.steps),
-        )
+        self, key: Key[Array, ""], stream: int, solutions: Float[Array, "batch dim"], rows: _Rows
+    ) -> Episodes:
+        """The episodes of rows, in chunks."""
+
+        def run(chunk: _Rows) -> Episodes:
+            keys, numbers = _keys(key, jnp.int32(stream), chunk.parts, self.rollouts)
+            return run_episodes(
+                self.environment,
+                self.architecture,
+                self.measure_set,
+                solutions[chunk.solutions],
+                keys=keys,
+                numbers=numbers,
+                steps=jnp.int32(self.steps),
+            )
+
+        return _in_chunks(run, rows, self._chunk, in_one_program=_is_traced(solutions))
 
     @property
     def _chunk(self) -> int:
@@ -167,31 +177,27 @@ class Control(Task):
 
 @functools.partial(jax.jit, static_argnames="count")
 def _keys(
-    key: Key[Array, ""], stream: Int[Array, ""], first: Int[Array, ""], count: int
-) -> tuple[Key[Array, " count"], Int[Array, " count"]]:
-    """The keys and numbers of successive episodes of a stream."""
-    numbers = first + jnp.arange(count, dtype=jnp.int32)
-    return jax.vmap(functools.partial(derive, derive(key, stream)))(numbers), numbers
+    key: Key[Array, ""], stream: Int[Array, ""], parts: Int[Array, " rows"], count: int
+) -> tuple[Key[Array, "rows count"], Int[Array, "rows count"]]:
+    """The keys and numbers of each row's episodes: part p has those of the numbers from p * count on."""
+    numbers = parts[:, None] * count + jnp.arange(count, dtype=jnp.int32)
+    return jax.vmap(jax.vmap(functools.partial(derive, derive(key, stream))))(numbers), numbers
 
 
-def _in_chunks(
-    function: Callable[[Float[Array, "chunk dim"]], Episodes], solutions: Float[Array, "batch dim"], size: int
-) -> Episodes:
-    """Applies a function of ``size`` rows to any number of them."""
-    count = len(solutions)
+def _in_chunks(function: Callable[[_Rows], Episodes], rows: _Rows, size: int, in_one_program: bool) -> Episodes:
+    """Applies a function of ``size`` rows to any number of them: in a loop of a program, or by calls that share one."""
+    count = len(rows.parts)
     chunks = -(-count // size)
     # Copies of a row that is there anyway: its episodes end no later.
-    filling = jnp.broadcast_to(solutions[:1], (chunks * size - count, solutions.shape[1]))
-    stacked = jnp.concatenate([solutions, filling]).reshape(chunks, size, -1)
-    found = _mapped(function, stacked, _is_traced(solutions))
+    filled = np.concatenate([np.arange(count), np.zeros(chunks * size - count, int)]).reshape(chunks, size)
+    items = _Rows(*(jnp.asarray(column[filled], jnp.int32) for column in rows))
+    if in_one_program and chunks > 1:
+        found = lax.map(function, items)
+    else:
+        found = jax.tree.map(
+            lambda *leaves: jnp.stack(leaves), *[function(_Rows(*chunk)) for chunk in zip(*items, strict=True)]
+        )
     return jax.tree.map(lambda leaf: leaf.reshape(chunks * size, *leaf.shape[2:])[:count], found)
-
-
-def _mapped(function: Callable[[Array], Any], items: Array, in_one_program: bool) -> Any:
-    """The function of every item, stacked: a loop of a program, or calls that share one for any number of items."""
-    if in_one_program and len(items) > 1:
-        return lax.map(function, items)
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *[function(item) for item in items])
 
 
 def _is_traced(value: Any) -> bool:

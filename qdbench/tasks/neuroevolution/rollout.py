@@ -73,33 +73,33 @@ def run_episodes(
     architecture: Architecture,
     measures: MeasureSet,
     solutions: Float[Array, "networks dim"],
-    keys: Key[Array, " episodes"],
-    numbers: Int[Array, " episodes"],
+    keys: Key[Array, "networks episodes"],
+    numbers: Int[Array, "networks episodes"],
     steps: Int[Array, ""],
 ) -> Episodes:
-    """Runs the same episodes with every network, to their ends or to a number of steps.
+    """Runs episodes with every network, to their ends or to a number of steps.
 
-    An episode of one network starts as that of another, and chance is the same step by step (common random numbers).
-    It ends when the environment says so, or before a step in which a reward or a measure is not finite (physics that
-    explodes); nothing that happens afterwards counts. The loop ends when all episodes have. Nothing but sums is kept.
+    Episodes of the same key and number start the same whatever the network, and chance is the same step by step
+    (common random numbers). An episode ends when the environment says so, or before a step in which a reward or a
+    measure is not finite (physics that explodes); nothing that happens afterwards counts. The loop ends when all
+    episodes have. Nothing but sums is kept.
 
     Args:
         environment: Where they act.
         architecture: What makes a network from a solution.
         measures: What to measure.
         solutions: The weights, one row a network.
-        keys: One for each episode.
-        numbers: The numbers of the episodes in the evaluation.
+        keys: Of each network's episodes.
+        numbers: Of each network's episodes in the evaluation.
         steps: The most steps of an episode.
     """
-    counts = len(solutions), len(keys)
+    counts = keys.shape
     networks = jax.vmap(architecture.unflatten)(solutions)
-    starts, chances = jax.vmap(keys_of_episode)(keys)
-    first = jax.vmap(environment.reset)(starts, numbers)
-    states = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (counts[0], *leaf.shape)), first)
+    starts, chances = jax.vmap(jax.vmap(keys_of_episode))(keys)
+    states = jax.vmap(jax.vmap(environment.reset))(starts, numbers)
 
     one = functools.partial(take_step, environment, measures)
-    each = jax.vmap(jax.vmap(one, in_axes=(None, 0, 0)), in_axes=(0, 0, None))
+    each = jax.vmap(jax.vmap(one, in_axes=(None, 0, 0)))
 
     def goes_on(carry: tuple[Any, ...]) -> Bool[Array, ""]:
         number, _, alive, _ = carry
@@ -107,7 +107,7 @@ def run_episodes(
 
     def body(carry: tuple[Any, ...]) -> tuple[Any, ...]:
         number, states, alive, sums = carry
-        draws = jax.vmap(functools.partial(draws_of_step, environment, step=number))(chances)
+        draws = jax.vmap(jax.vmap(functools.partial(draws_of_step, environment, step=number)))(chances)
         step = each(networks, states, draws)
         counted = alive & step.is_valid
         measured = step.measures + (sums.measures if measures.reduction == "mean" else 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 import qdbench
 from qdbench.random import derive
-from qdbench.tasks.neuroevolution import observations
+from qdbench.tasks.neuroevolution import control, observations
 from qdbench.tasks.neuroevolution.control import Control
 from qdbench.tasks.neuroevolution.environment import NO_MEASURES, Environment, Transition
 from qdbench.tasks.neuroevolution.pendulum import Pendulum, PendulumState
@@ -118,19 +120,34 @@ def test_the_test_is_a_mean_over_so_many_other_episodes() -> None:
     task = make(rollouts=3, steps=5)
     assert task.spec.test_episodes == 128
     theta, key = solutions(task, 2), jax.random.key(1)
+    numbers = jnp.tile(jnp.arange(128), (2, 1))
     episodes = run_episodes(
         task.environment,
         task.architecture,
         NO_MEASURES,
         theta,
-        jax.vmap(lambda number: derive(key, 1, number))(jnp.arange(128)),
-        jnp.arange(128),
+        jax.vmap(jax.vmap(lambda number: derive(key, 1, number)))(numbers),
+        numbers,
         jnp.int32(5),
     )
     expected = np.asarray(episodes.total).mean(axis=1)
     np.testing.assert_allclose(task.test(key, theta), expected, rtol=1e-5)
     np.testing.assert_allclose(jax.jit(task.test)(key, theta), expected, rtol=1e-5)
     assert not np.isclose(task.evaluate(key, theta).objective, expected, rtol=1e-3).any()
+
+
+def test_the_test_of_one_network_fills_its_chunks_with_episodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = make(rollouts=4, steps=2)
+    shapes = []
+
+    def counted(*arguments: Any, **named: Any) -> Any:
+        shapes.append(named["keys"].shape)
+        return run_episodes(*arguments, **named)
+
+    monkeypatch.setattr(control, "run_episodes", counted)
+    task.test(jax.random.key(0), solutions(task, 1))
+    # The 128 test episodes fit into one chunk.
+    assert len(shapes) == 1
 
 
 def test_a_trajectory_adds_up_to_the_evaluation() -> None:
@@ -172,8 +189,8 @@ def test_what_is_not_a_number_ends_an_episode_and_does_not_count() -> None:
         MlpArchitecture((3,), 1),
         NO_MEASURES,
         jnp.zeros((2, 4)),
-        jax.random.split(jax.random.key(0), 2),
-        jnp.arange(2),
+        jax.random.split(jax.random.key(0), (2, 2)),
+        jnp.tile(jnp.arange(2), (2, 1)),
         jnp.int32(10),
     )
     np.testing.assert_array_equal(episodes.total, 2)
