@@ -110,8 +110,8 @@ neuro-qd: $(RUN) ## quality diversity in the small budget: Pendulum, Walker2d, A
 neuro-pendulum: $(RUN) ## Pendulum in the paper's budget: 40 trials of 512,000 evaluations (resumes)
 	$(call run_suite,neuro-pendulum-paper)
 
-lsi: $(RUN) ## latent space illumination of digits: 480 trials of 10,000 iterations (hours; resumes)
-	$(call run_suite,lsi)
+lsi: $(RUN) ## latent space illumination of digits: 560 trials, into the results of dqd (hours; resumes)
+	$(call run_dqd,lsi)
 
 hpo-mini: $(RUN) ## hyperparameters of scikit-learn's models, both protocols: 8,820 trials (resumes)
 	$(call run_suite,hpo-mini-official)
@@ -152,8 +152,7 @@ boards: $(RUN) ## rebuild all committed boards (two minutes)
 	$(BIN)/qdbench leaderboard site leaderboards
 
 dqd-more: $(RUN) ## further algorithms beside those of Table 1, into the same results (resumes)
-	$(BIN)/qdbench run --suite dqd-more --jobs $(JOBS) --out results/dqd || test $$? -eq 1
-	$(BIN)/qdbench leaderboard build results/dqd --out results/dqd-board
+	$(call run_dqd,dqd-more)
 
 dqd-peers: $(PEERS) ## pyribs' searches beside ours: 135 trials (resumes)
 	$(call run_suite,dqd-peers)
@@ -192,6 +191,11 @@ FORCE:
 define run_suite
 $(BIN)/qdbench run --suite $(1) --jobs $(JOBS) --out results/$(1) || test $$? -eq 1
 $(BIN)/qdbench leaderboard build results/$(1) --out results/$(1)-board
+endef
+
+define run_dqd
+$(BIN)/qdbench run --suite $(1) --jobs $(JOBS) --out results/dqd || test $$? -eq 1
+$(BIN)/qdbench leaderboard build results/dqd --out results/dqd-board
 endef
 
 VERSION_TEST := import sys; sys.exit(sys.version_info < (3, 11))
