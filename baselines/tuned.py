@@ -62,7 +62,7 @@ _NETWORKS: dict[str, dict[str, dict[str, float]]] = {
 # As in the domains of fontaine2023cmamae.
 _ANNEALING = {"archive_learning_rate": 0.01, "threshold_min": 0.0}
 
-_LSI_DIGITS: dict[str, dict[str, float]] = {
+_LSI: dict[str, dict[str, float]] = {
     "map-elites": {"sigma": 0.2},
     "map-elites-line": {"iso_sigma": 0.2, "line_sigma": 0.2},
     "cma-me": {"sigma": 0.5},
@@ -83,6 +83,6 @@ def tuned_hyperparameters(id: str, spec: TaskSpec) -> dict[str, float]:
         return _BBOB.get(id.removesuffix("-restarts"), {})
     if spec.family in _NETWORKS:
         return _NETWORKS[spec.family].get(id.removesuffix("-restarts"), {})
-    if spec.family in ("lsi-digits", "lsi-digits-clip"):
-        return _LSI_DIGITS.get(id, {})
+    if spec.family in ("lsi-digits", "lsi-digits-clip", "lsi-fashion"):
+        return _LSI.get(id, {})
     return {}

@@ -35,7 +35,7 @@ SMALL |= {f"Neuro-{name}-v0": {"budget": "smoke"} for name in ("MNIST", "Fashion
 SMALL |= NEEDED
 
 # Each program of theirs takes 10 to 20 seconds to compile; Pendulum, Breakout and LSI-Digits stand for them.
-SLOW = {*(f"Neuro-{name}-v0" for name in BRAX), "LSI-Digits-CLIP-v0"}
+SLOW = {*(f"Neuro-{name}-v0" for name in BRAX), "LSI-Digits-CLIP-v0", "LSI-Fashion-v0"}
 PARAMETERS = [pytest.param(id, marks=pytest.mark.slow) if id in SLOW else id for id in AVAILABLE]
 """Those whose data is here, for tests that compile them."""
 

@@ -31,6 +31,11 @@ TASKS.register(
     summary="latent space illumination: pictures of digits by texts alone (QD, differentiable)",
 )
 TASKS.register(
+    "LSI-Fashion-v0",
+    "qdbench.tasks.lsi.fashion:make",
+    summary="latent space illumination: pictures of a wanted article, by ink and width (QD, differentiable)",
+)
+TASKS.register(
     "LSI-StyleGAN-CLIP-v0",
     "qdbench.tasks.lsi.stylegan_clip:make",
     summary="latent space illumination of StyleGAN with CLIP (QD, differentiable; needs weights: docs/lsi.md)",

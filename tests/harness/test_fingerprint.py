@@ -22,6 +22,7 @@ PINNED = {
     "HPO-Mini-v0": "b5dfc803f44d2e80",
     "LSI-Digits-v0": "522330e86503b817",
     "LSI-Digits-CLIP-v0": "a9b021da943047aa",
+    "LSI-Fashion-v0": "99fc0a383c3f8911",
     "BBOB-v0": "ffcf0625bbc83cd5",
     "BBOB-Noisy-v0": "8e581b9289f623c9",
     "BBOB-F01-v0": "ffcf0625bbc83cd5",

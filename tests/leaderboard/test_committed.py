@@ -72,11 +72,12 @@ def _prefix(name: str, group: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "optimizers", "repetitions", "iterations"), [("dqd", 13, 20, 10_000), ("dqd-peers", 9, 5, 1_000)]
+    ("name", "tasks", "optimizers", "repetitions", "iterations"),
+    [("dqd", 5, 14, 20, 10_000), ("dqd-peers", 3, 9, 5, 1_000)],
 )
-def test_the_dqd_boards_are_whole(name: str, optimizers: int, repetitions: int, iterations: int) -> None:
+def test_the_dqd_boards_are_whole(name: str, tasks: int, optimizers: int, repetitions: int, iterations: int) -> None:
     results = [store.load(path) for path in store.result_paths(ROOT / name / "results")]
-    assert len(results) == 3 * optimizers * repetitions
+    assert len(results) == tasks * optimizers * repetitions
     assert not list(store.failure_paths(ROOT / name / "results"))
     assert {result.record.config.budget for result in results} == {100 + 36 * iterations}
     assert all(result.metrics["evaluations"] >= 36 * iterations for result in results)

@@ -10,7 +10,7 @@ import numpy as np
 from qdbench.tasks.hpob.mini import shipped
 from qdbench.tasks.hpob.pack import Surrogate, cached_pack
 from tests.reference import bbob as functions
-from tests.reference import lsi_digits
+from tests.reference import lsi_embedded
 
 
 class Values(NamedTuple):
@@ -98,7 +98,9 @@ def evaluate(id: str, theta: np.ndarray, **arguments: Any) -> Values:
         pack = cached_pack(Path(arguments["pack"])) if "pack" in arguments else shipped()
         return surrogate(pack.surrogate(arguments["space"], arguments["dataset"]), theta)
     if id == "LSI-Digits-v0":
-        return Values(*lsi_digits.digits(theta, arguments["digit"]))
+        return Values(*lsi_embedded.zero_shot("digits", theta, arguments["digit"]))
     if id == "LSI-Digits-CLIP-v0":
-        return Values(*lsi_digits.digits_clip(theta, arguments["prompt"]))
+        return Values(*lsi_embedded.digits_clip(theta, arguments["prompt"]))
+    if id == "LSI-Fashion-v0":
+        return Values(*lsi_embedded.fashion(theta, arguments["article"]))
     return linear_projection({"LP-Sphere-v0": "sphere", "LP-Rastrigin-v0": "rastrigin"}[id], theta)

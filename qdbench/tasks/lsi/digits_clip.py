@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from qdbench.spec import Measure, TaskSpec
 from qdbench.tasks.lsi.clip import Clip, angles
-from qdbench.tasks.lsi.embedded import DigitsTask, describe, embed, models
+from qdbench.tasks.lsi.embedded import EmbeddedTask, describe, embed, models
 from qdbench.tasks.lsi.latents import Whitened
 from qdbench.tasks.lsi.stylegan2 import StyleGan2
 
@@ -18,7 +18,7 @@ _MEASURES = (("thin", "bold"), ("left slanted", "right slanted"))
 _BOUND = 0.8
 
 
-class LsiDigitsClip(DigitsTask):
+class LsiDigitsClip(EmbeddedTask):
     r"""Latent space illumination of a generator of handwritten digits with texts for the objective and the measures.
 
     A solution is a point q of the generator's whitened W+ space (:class:`~qdbench.tasks.lsi.latents.Whitened`), 4
@@ -37,7 +37,7 @@ class LsiDigitsClip(DigitsTask):
     Shapes: solutions ``(batch, 128)``, objective ``(batch,)``, measures ``(batch, 2)``.
 
     Source: after the LSI of fontaine2021dqd, with the angles and differences of fontaine2023cmamae; the architectures
-    are those of karras2020stylegan2 and radford2021clip; both models were trained by ``python -m scripts.lsi_digits``
+    are those of karras2020stylegan2 and radford2021clip; both models were trained by ``python -m scripts.lsi digits``
     on alpaydin1998digits, and the shipped files are the definition.
 
     Version history: v0.
@@ -73,18 +73,19 @@ def make(id: str, prompt: str = "a number eight .", precision: str = "float32") 
     ]
     spec = describe(
         id,
+        "digits",
         {"prompt": prompt},
         "lsi-digits-clip",
         f"Latent space illumination: handwritten digits for the text {prompt!r}, by differences of angles",
         (low_to_high[0], low_to_high[1]),
         precision,
     )
-    found = models(spec)
+    found = models("digits", spec.precision)
     sides = [f"a {word} number ." for pair in _MEASURES for word in pair]
     return LsiDigitsClip(
         spec=spec,
         generator=found.generator,
         clip=found.clip,
         latents=found.latents,
-        texts=embed(spec, [prompt, *sides]),
+        texts=embed(spec, "digits", [prompt, *sides]),
     )

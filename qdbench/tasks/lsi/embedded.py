@@ -1,4 +1,4 @@
-"""The generator and the CLIP model that come with qdbench, both trained on scikit-learn's digits."""
+"""The generators and the CLIP models that come with qdbench, trained on digits and on articles of clothing."""
 
 from __future__ import annotations
 
@@ -20,24 +20,26 @@ from qdbench.spec import Measure, Start, TaskSpec
 from qdbench.tasks.lsi import clip, folders
 from qdbench.tasks.lsi.derivatives import evaluate_rows
 from qdbench.tasks.lsi.latents import Whitened, whiten
+from qdbench.tasks.lsi.pictures import middle
 from qdbench.tasks.lsi.stylegan2 import StyleGan2
 
-CITATIONS = ("fontaine2021dqd", "karras2020stylegan2", "radford2021clip", "alpaydin1998digits")
-DIM = 128
+_CITATIONS = ("fontaine2021dqd", "karras2020stylegan2", "radford2021clip")
 BUDGET = 360_100
 _CELLS = 100
+Subject = Literal["digits", "fashion"]
+_SOURCES: dict[Subject, str] = {"digits": "alpaydin1998digits", "fashion": "xiao2017fashion"}
 
 
-class DigitsTask(Task):
-    """A task on pictures of the generator; subclasses say what CLIP makes of them."""
+class EmbeddedTask(Task):
+    """A task on pictures of a generator; subclasses say what CLIP makes of them."""
 
     generator: eqx.AbstractVar[StyleGan2]
     clip: eqx.AbstractVar[clip.Clip]
     latents: eqx.AbstractVar[Whitened]
 
-    def images(self, solutions: Float[Array, "batch dim"]) -> Float[Array, "batch 8 8 1"]:
-        """The pictures of solutions; 0 is black, 1 is white, and values beyond are not clipped."""
-        return (self.generator.synthesize(self.latents(solutions), "off") + 1) / 2
+    def images(self, solutions: Float[Array, "batch dim"]) -> Float[Array, "batch side side 1"]:
+        """The pictures of solutions, of the size that CLIP takes; 0 is black, 1 is white, values beyond stay."""
+        return (middle(self.generator.synthesize(self.latents(solutions), "off"), self.clip.side) + 1) / 2
 
     @abc.abstractmethod
     def values(self, solutions: Float[Array, "batch dim"]) -> Float[Array, "batch 3"]:
@@ -49,46 +51,42 @@ class DigitsTask(Task):
 
 
 class Models(NamedTuple):
-    """What the tasks on digits share."""
+    """What the tasks on the same subject share."""
 
     generator: StyleGan2
     clip: clip.Clip
     latents: Whitened
 
 
-def models(spec: TaskSpec) -> Models:
-    """The models in the precision of a task."""
-    return _models(spec.precision)
-
-
 @functools.cache
-def _models(precision: Literal["float32", "float64"]) -> Models:
-    with jax.enable_x64(precision == "float64"), resources.as_file(_folder()) as folder:
+def models(subject: Subject, precision: Literal["float32", "float64"]) -> Models:
+    """The models of a subject in a precision."""
+    with jax.enable_x64(precision == "float64"), resources.as_file(_folder(subject)) as folder:
         generator = folders.load_generator(Path(folder) / "generator", precision)
         assert isinstance(generator, StyleGan2)
         model = folders.load_clip(Path(folder) / "clip", precision)
         return Models(generator, model, whiten(generator, precision))
 
 
-def embed(spec: TaskSpec, texts: Sequence[str]) -> Float[Array, "texts embedding"]:
+def embed(spec: TaskSpec, subject: Subject, texts: Sequence[str]) -> Float[Array, "texts embedding"]:
     """Unit embeddings of texts.
 
     Raises:
         ValueError: If a text has a word that the model does not know.
     """
-    model = models(spec).clip
-    ids = clip.pad([encode(spec.id, text) for text in texts], model.text.positions.shape[0])
+    model = models(subject, spec.precision).clip
+    ids = clip.pad([encode(spec.id, subject, text) for text in texts], model.text.positions.shape[0])
     with precision_of(spec):
         return model.embed_texts(jnp.asarray(ids))
 
 
-def encode(id: str, text: str) -> list[int]:
+def encode(id: str, subject: Subject, text: str) -> list[int]:
     """The token ids of a text, with start and end.
 
     Raises:
         ValueError: If it has a word that the model does not know, or is too long.
     """
-    words, longest = vocabulary()
+    words, longest = vocabulary(subject)
     unknown = [word for word in text.split() if word not in words]
     known = ", ".join(word for word in words if not word.startswith("<"))
     if unknown:
@@ -99,9 +97,9 @@ def encode(id: str, text: str) -> list[int]:
     return ids
 
 
-def vocabulary() -> tuple[dict[str, int], int]:
+def vocabulary(subject: Subject) -> tuple[dict[str, int], int]:
     """The ids of the words, and the length of the longest text with its start and end."""
-    with resources.as_file(_folder()) as folder:
+    with resources.as_file(_folder(subject)) as folder:
         content = folders.read_json(Path(folder) / "clip" / folders.TOKENIZER)
     words: dict[str, int] = content["model"]["vocab"]
     longest: int = content["truncation"]["max_length"]
@@ -110,19 +108,20 @@ def vocabulary() -> tuple[dict[str, int], int]:
 
 def describe(
     id: str,
+    subject: Subject,
     arguments: dict[str, str | int],
     family: str,
     summary: str,
     measures: tuple[Measure, Measure],
     precision: str,
 ) -> TaskSpec:
-    """The spec of a task on digits."""
+    """The spec of a task."""
     return TaskSpec(
         id=id,
         arguments={**arguments, "precision": check_precision(id, precision)},
         family=family,
         summary=summary,
-        dim=DIM,
+        dim=models(subject, check_precision(id, precision)).latents.dim,
         measures=measures,
         archive_shape=(_CELLS, _CELLS),
         objective_range=(0.0, 100.0),
@@ -130,9 +129,9 @@ def describe(
         precision=check_precision(id, precision),
         differentiable=True,
         start=Start(kind="normal", mean=0.0, scale=1.0),
-        citations=CITATIONS,
+        citations=(*_CITATIONS, _SOURCES[subject]),
     )
 
 
-def _folder() -> resources.abc.Traversable:
-    return resources.files("qdbench.tasks.lsi") / "digits_data"
+def _folder(subject: Subject) -> resources.abc.Traversable:
+    return resources.files("qdbench.tasks.lsi") / f"{subject}_data"

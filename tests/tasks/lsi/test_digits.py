@@ -1,4 +1,4 @@
-"""LSI-Digits and LSI-Digits-CLIP: values, gradients, arguments and the shipped models."""
+"""LSI-Digits and LSI-Digits-CLIP: arguments, what the pictures show, and the shipped models."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import functools
 import json
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -14,60 +13,12 @@ from sklearn.datasets import load_digits
 from sklearn.svm import SVC
 
 import qdbench
-from qdbench.protocols import precision_of
 from qdbench.tasks.lsi import embedded
 from qdbench.tasks.lsi.pictures import ink, slant
-from scripts.lsi_digits import data
-from tests.reference import lsi_digits as reference
-from tests.reference import tasks as references
+from scripts.lsi import digits
+from tests.reference import lsi_embedded as reference
 
-IDS = ("LSI-Digits-v0", "LSI-Digits-CLIP-v0")
 DATA = Path(embedded.__file__).parent / "digits_data"
-
-
-def points(seed: int = 0) -> np.ndarray:
-    """Zero, points of the prior's scale, and one far outside of it."""
-    rng = np.random.default_rng(seed)
-    return np.concatenate([np.zeros((1, 128)), rng.normal(size=(6, 128)), 3 * rng.normal(size=(1, 128))])
-
-
-@pytest.mark.parametrize("id", IDS)
-def test_float64_equals_numpy_and_slopes_are_those_of_differences(id: str) -> None:
-    task = qdbench.make(id, precision="float64")
-    theta = points()
-    with precision_of(task.spec):
-        evaluate = jax.jit(lambda x: task.evaluate(None, x, gradients=True))
-        result = evaluate(theta)
-        expected = references.evaluate(id, theta, **task.spec.arguments)
-        np.testing.assert_allclose(result.objective, expected.objective, rtol=1e-6, atol=1e-6)
-        np.testing.assert_allclose(result.measures, expected.measures, rtol=1e-6, atol=1e-6)
-        direction = np.random.default_rng(1).normal(size=theta.shape)
-        up, down = evaluate(theta + 1e-6 * direction), evaluate(theta - 1e-6 * direction)
-    slope = (np.asarray(up.objective) - np.asarray(down.objective)) / 2e-6
-    np.testing.assert_allclose(
-        (np.asarray(result.objective_gradient) * direction).sum(axis=1), slope, rtol=1e-4, atol=1e-5
-    )
-    slopes = (np.asarray(up.measures) - np.asarray(down.measures)) / 2e-6
-    found = (np.asarray(result.measures_jacobian) * direction[:, None]).sum(axis=2)
-    np.testing.assert_allclose(found, slopes, rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize("id", IDS)
-def test_standard_settings(id: str) -> None:
-    spec = qdbench.make(id).spec
-    assert (spec.dim, spec.archive_shape, spec.budget, spec.objective_range) == (128, (100, 100), 360_100, (0, 100))
-    assert (spec.precision, spec.differentiable, spec.deterministic) == ("float32", True, True)
-    assert (spec.start.kind, spec.start.mean, spec.start.scale) == ("normal", 0, 1)
-
-
-@pytest.mark.parametrize("id", IDS)
-def test_objectives_stay_in_their_range_and_fall_far_from_the_prior(id: str) -> None:
-    task = qdbench.make(id)
-    theta = np.random.default_rng(0).normal(size=(64, 128))
-    near, far = (np.asarray(task.evaluate(None, scale * theta).objective) for scale in (0.9, 4.0))
-    assert near.min() >= 0
-    assert near.max() <= 100
-    assert far.max() < 1e-4
 
 
 def test_the_wanted_digit_decides() -> None:
@@ -75,7 +26,7 @@ def test_the_wanted_digit_decides() -> None:
     shares = np.stack(
         [np.asarray(qdbench.make("LSI-Digits-v0", digit=d).evaluate(None, theta).objective) for d in range(10)]
     )
-    total = 100 * np.exp(-4 * np.maximum(np.linalg.norm(theta, axis=1) / reference._space()[2] - 1, 0) ** 2)
+    total = 100 * reference.closeness("digits", theta)
     # Probabilities sum to one with that of a scribble, so that the objectives sum to the closeness at most.
     assert (shares.sum(axis=0) <= total * (1 + 1e-4)).all()
     assert np.median(shares.sum(axis=0) / total) > 0.9
@@ -90,8 +41,8 @@ def test_what_is_no_digit_is_a_scribble(name: str) -> None:
     if name == "noise":
         pictures = rng.uniform(size=(200, 8, 8, 1))
     else:
-        digits = load_digits().images[:200] / 16
-        pictures = np.block([[digits[:, 4:, 4:], digits[:, 4:, :4]], [digits[:, :4, 4:], digits[:, :4, :4]]])[..., None]
+        images = load_digits().images[:200] / 16
+        pictures = np.block([[images[:, 4:, 4:], images[:, 4:, :4]], [images[:, :4, 4:], images[:, :4, :4]]])[..., None]
     embeddings = np.asarray(task.clip.embed_images(task.clip.normalize(jnp.asarray(pictures, jnp.float32))))
     assert ((embeddings @ np.asarray(task.texts).T).argmax(axis=1) == 10).mean() > 0.9
 
@@ -99,13 +50,13 @@ def test_what_is_no_digit_is_a_scribble(name: str) -> None:
 @functools.cache
 def judge() -> SVC:
     """A classifier that knows neither model, of digits over the whole range of the measures."""
-    digits = data.load(0).varied_training
+    known = digits.load(0).varied_training
     chosen = slice(None, None, 5)
-    return SVC(gamma=0.05, C=10).fit(digits.images[chosen].reshape(-1, 64), digits.attributes[chosen, 0])
+    return SVC(gamma=0.05, C=10).fit(known.images[chosen].reshape(-1, 64), known.attributes[chosen, 0])
 
 
 def read(theta: np.ndarray) -> np.ndarray:
-    return judge().predict(np.clip(reference.images(theta), 0, 1).reshape(len(theta), -1))
+    return judge().predict(np.clip(reference.images("digits", theta), 0, 1).reshape(len(theta), -1))
 
 
 @pytest.mark.parametrize("digit", [3, 8])
@@ -150,7 +101,7 @@ def test_wrong_arguments() -> None:
 
 
 def test_another_prompt_is_another_task() -> None:
-    theta = points()[:3]
+    theta = np.random.default_rng(0).normal(size=(3, 128))
     values = [
         np.asarray(qdbench.make("LSI-Digits-CLIP-v0", prompt=f"a number {name} .").evaluate(None, theta).objective)
         for name in ("eight", "one")
@@ -164,10 +115,10 @@ def test_the_shipped_files_are_small_and_their_record_is_complete() -> None:
     assert {"seed", "data", "versions", "generator", "clip"} <= set(record)
     held_out = record["clip"]["zero_shot_accuracy"]["held_out"]
     # At least as good as the trial that the design is based on.
-    assert held_out["number"] >= 0.969
-    assert held_out["weight"] >= 0.864
+    assert held_out["class"] >= 0.969
+    assert held_out["ink"] >= 0.864
     assert held_out["slant"] >= 0.897
-    read = record["generator"]["quality"]["read_as_digit"]
+    read = record["generator"]["quality"]["read_as_class"]
     assert min(read) > 100
 
 
@@ -175,4 +126,4 @@ def test_the_tokenizer_is_what_tokenizers_reads() -> None:
     tokenizers = pytest.importorskip("tokenizers", reason="tokenizers reads the file to compare with")
     oracle = tokenizers.Tokenizer.from_file(str(DATA / "clip" / "tokenizer.json"))
     for text in ("a number eight .", "a bold right slanted number seven ."):
-        assert oracle.encode(text).ids == embedded.encode("LSI", text)
+        assert oracle.encode(text).ids == embedded.encode("LSI", "digits", text)

@@ -8,29 +8,29 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 import qdbench
-from scripts.lsi_digits import clip, data, generator
+from scripts.lsi import clip, digits, generator
 
 IMAGES = (load_digits().images[:64, ..., None] / 16).astype(np.float32)
 NUMBERS = load_digits().target[:64]
 
 
 def words(ids: list[int]) -> str:
-    return " ".join(data.VOCABULARY[id] for id in ids)
+    return " ".join(digits.SUBJECT.vocabulary[id] for id in ids)
 
 
 def test_captions() -> None:
-    assert words(data.caption(7, 2, 2)) == "<start> a bold right slanted number seven . <end>"
-    assert words(data.caption(None, 0)) == "<start> a thin number . <end>"
-    assert words(data.caption(10, None, 1)) == "<start> a upright scribble . <end>"
-    table = data.all_captions()
-    assert table.shape == (12, 4, 4, data.LONGEST)
+    assert words(digits.SUBJECT.caption(7, 2, 2)) == "<start> a bold right slanted number seven . <end>"
+    assert words(digits.SUBJECT.caption(None, 0)) == "<start> a thin number . <end>"
+    assert words(digits.SUBJECT.caption(10, None, 1)) == "<start> a upright scribble . <end>"
+    table = digits.SUBJECT.captions()
+    assert table.shape == (12, 4, 4, digits.SUBJECT.longest)
     assert words(table[-1, -1, -1, :5]) == "<start> a number . <end>"
     assert words(table[10, -1, -1, :5]) == "<start> a scribble . <end>"
 
 
 def test_scribbles_are_noise_or_quarters_of_two_digits() -> None:
     first, second = IMAGES[:32], IMAGES[32:]
-    found = np.asarray(clip._scribbled(jax.random.key(0), jnp.asarray(first), jnp.asarray(second)))
+    found = np.asarray(clip.scribbled(jax.random.key(0), jnp.asarray(first), jnp.asarray(second), 4))
     assert found.min() >= 0
     assert found.max() <= 1
 
@@ -45,9 +45,24 @@ def test_scribbles_are_noise_or_quarters_of_two_digits() -> None:
     assert 8 <= cut <= 24
 
 
+def test_blots_lie_beside_what_a_picture_shows() -> None:
+    first, second = jnp.asarray(IMAGES[:32]), jnp.asarray(IMAGES[32:])
+    found = np.asarray(clip.scribbled(jax.random.key(0), first, second, 4, blots=1.0))
+    assert found.max() <= 1
+    assert (found >= IMAGES[:32]).all()
+    changed = (found > IMAGES[:32]).any(axis=(1, 2, 3))
+    assert changed.mean() > 0.9
+    # Some share of the pictures only; the rest are the scribbles of the same key.
+    some = np.asarray(clip.scribbled(jax.random.key(0), first, second, 4, blots=0.5))
+    plain = np.asarray(clip.scribbled(jax.random.key(0), first, second, 4))
+    blotted = (some == found).all(axis=(1, 2, 3))
+    assert 8 <= blotted.sum() <= 24
+    np.testing.assert_array_equal(some[~blotted], plain[~blotted])
+
+
 def test_attacked_pictures_are_near_and_more_often_misread() -> None:
     task = qdbench.make("LSI-Digits-v0")
-    moved = np.asarray(clip._attacked(task.clip, task.texts, jax.random.key(0), IMAGES, jnp.asarray(NUMBERS), 1.5))
+    moved = np.asarray(clip.attacked(task.clip, task.texts, jax.random.key(0), IMAGES, jnp.asarray(NUMBERS), 1.5, 3))
     distance = np.sqrt(((moved - IMAGES) ** 2).sum(axis=(1, 2, 3)))
     assert distance.max() <= 1.5 + 1e-5
     assert distance.mean() > 0.4
@@ -66,11 +81,12 @@ def test_attacked_pictures_are_near_and_more_often_misread() -> None:
 
 
 def test_each_layer_of_the_generator_has_its_own_latent() -> None:
-    tensors = generator.initial(np.random.default_rng(0))
-    z = np.random.default_rng(1).normal(size=(1, generator.LAYERS, generator.LATENT)).astype(np.float32)
-    first = np.asarray(generator.sample(tensors, jnp.asarray(z)))
+    channels = digits.SUBJECT.generator.channels
+    tensors, layers = generator.initial(channels, np.random.default_rng(0)), generator.layers(digits.SUBJECT)
+    z = np.random.default_rng(1).normal(size=(1, layers, generator.LATENT)).astype(np.float32)
+    first = np.asarray(generator.sample(tensors, jnp.asarray(z), 8))
     assert first.shape == (1, 8, 8, 1)
-    for layer in range(generator.LAYERS):
+    for layer in range(layers):
         other = z.copy()
         other[:, layer] *= -1
-        assert np.abs(np.asarray(generator.sample(tensors, jnp.asarray(other))) - first).max() > 1e-3
+        assert np.abs(np.asarray(generator.sample(tensors, jnp.asarray(other), 8)) - first).max() > 1e-3

@@ -1,0 +1,1 @@
+"""How the models of LSI-Digits and LSI-Fashion are trained: ``python -m scripts.lsi --help``."""
