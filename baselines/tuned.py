@@ -65,6 +65,8 @@ _ANNEALING = {"archive_learning_rate": 0.01, "threshold_min": 0.0}
 _LSI: dict[str, dict[str, float]] = {
     "map-elites": {"sigma": 0.2},
     "map-elites-line": {"iso_sigma": 0.2, "line_sigma": 0.2},
+    "cvt-map-elites": {"sigma": 0.2},
+    "cvt-map-elites-line": {"iso_sigma": 0.2, "line_sigma": 0.2},
     "cma-me": {"sigma": 0.5},
     "og-map-elites": {"sigma": 0.2, "learning_rate": 0.01},
     "og-map-elites-line": {"iso_sigma": 0.2, "line_sigma": 0.2, "learning_rate": 0.01},
