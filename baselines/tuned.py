@@ -65,8 +65,6 @@ _ANNEALING = {"archive_learning_rate": 0.01, "threshold_min": 0.0}
 _LSI: dict[str, dict[str, float]] = {
     "map-elites": {"sigma": 0.2},
     "map-elites-line": {"iso_sigma": 0.2, "line_sigma": 0.2},
-    "cvt-map-elites": {"sigma": 0.2},
-    "cvt-map-elites-line": {"iso_sigma": 0.2, "line_sigma": 0.2},
     "cma-me": {"sigma": 0.5},
     "og-map-elites": {"sigma": 0.2, "learning_rate": 0.01},
     "og-map-elites-line": {"iso_sigma": 0.2, "line_sigma": 0.2, "learning_rate": 0.01},
@@ -86,5 +84,5 @@ def tuned_hyperparameters(id: str, spec: TaskSpec) -> dict[str, float]:
     if spec.family in _NETWORKS:
         return _NETWORKS[spec.family].get(id.removesuffix("-restarts"), {})
     if spec.family in ("lsi-digits", "lsi-digits-clip", "lsi-fashion"):
-        return _LSI.get(id, {})
+        return _LSI.get(id.removeprefix("cvt-"), {})
     return {}

@@ -71,3 +71,9 @@ def test_they_arrive_and_give_way() -> None:
     assert tuned_hyperparameters("gaussian-ga", elsewhere) == {}
     with jax.enable_x64(True):
         assert float(baselines.make("cma-es-restarts", SPEC).inner.sigma) == 2.0
+
+
+@pytest.mark.parametrize("id", ["map-elites", "map-elites-line"])
+def test_a_cvt_archive_does_not_change_the_settings(id: str) -> None:
+    spec = qdbench.make("LSI-Digits-v0").spec
+    assert tuned_hyperparameters(f"cvt-{id}", spec) == tuned_hyperparameters(id, spec) != {}
