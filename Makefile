@@ -111,7 +111,7 @@ neuro-pendulum: $(RUN) ## Pendulum in the paper's budget: 40 trials of 512,000 e
 	$(call run_suite,neuro-pendulum-paper)
 
 lsi: $(RUN) ## latent space illumination of digits: 560 trials, into the results of dqd (hours; resumes)
-	$(call run_dqd,lsi)
+	$(call run_suite,lsi,dqd)
 
 hpo-mini: $(RUN) ## hyperparameters of scikit-learn's models, both protocols: 8,820 trials (resumes)
 	$(call run_suite,hpo-mini-official)
@@ -152,7 +152,7 @@ boards: $(RUN) ## rebuild all committed boards (two minutes)
 	$(BIN)/qdbench leaderboard site leaderboards
 
 dqd-more: $(RUN) ## further algorithms beside those of Table 1, into the same results (resumes)
-	$(call run_dqd,dqd-more)
+	$(call run_suite,dqd-more,dqd)
 
 dqd-peers: $(PEERS) ## pyribs' searches beside ours: 135 trials (resumes)
 	$(call run_suite,dqd-peers)
@@ -188,14 +188,10 @@ $(BENCHMARK): pyproject.toml
 
 FORCE:
 
+# A suite, and the folder of its results where that is not called after it.
 define run_suite
-$(BIN)/qdbench run --suite $(1) --jobs $(JOBS) --out results/$(1) || test $$? -eq 1
-$(BIN)/qdbench leaderboard build results/$(1) --out results/$(1)-board
-endef
-
-define run_dqd
-$(BIN)/qdbench run --suite $(1) --jobs $(JOBS) --out results/dqd || test $$? -eq 1
-$(BIN)/qdbench leaderboard build results/dqd --out results/dqd-board
+$(BIN)/qdbench run --suite $(1) --jobs $(JOBS) --out results/$(or $(2),$(1)) || test $$? -eq 1
+$(BIN)/qdbench leaderboard build results/$(or $(2),$(1)) --out results/$(or $(2),$(1))-board
 endef
 
 VERSION_TEST := import sys; sys.exit(sys.version_info < (3, 11))

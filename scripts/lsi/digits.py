@@ -7,18 +7,19 @@ from scipy import ndimage
 from sklearn import datasets
 from sklearn.model_selection import train_test_split
 
+from qdbench.tasks.lsi.digits import NAMES
 from qdbench.tasks.lsi.pictures import ink, slant
-from scripts.lsi.subject import SCRIBBLE, ClipSettings, Data, GeneratorSettings, Subject
+from qdbench.tasks.lsi.zero_shot import SCRIBBLE
+from scripts.lsi.subject import ClipSettings, Data, GeneratorSettings, Subject
 
-_DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 SUBJECT = Subject(
     source="scikit-learn's load_digits (UCI Optical Recognition of Handwritten Digits, CC BY 4.0)",
     side=8,
-    classes=tuple(f"number {digit}" for digit in _DIGITS),
+    classes=NAMES,
     anything="number",
     terciles=(("thin", "medium", "bold"), ("left slanted", "upright", "right slanted")),
     words=(
-        *("number", ".", *_DIGITS, SCRIBBLE),
+        *("number", ".", *(name.split()[1] for name in NAMES), SCRIBBLE),
         *("thin", "medium", "bold", "left", "right", "upright", "slanted"),
     ),
     measures=(ink, slant),

@@ -6,18 +6,19 @@ import numpy as np
 from scipy import ndimage
 
 from qdbench.data_catalogue import FASHION_MNIST
+from qdbench.tasks.lsi.fashion import NAMES
 from qdbench.tasks.lsi.pictures import ink, width
+from qdbench.tasks.lsi.zero_shot import SCRIBBLE
 from qdbench.tasks.neuroevolution.image_data import from_folder
-from scripts.lsi.subject import SCRIBBLE, ClipSettings, Data, GeneratorSettings, Subject
+from scripts.lsi.subject import ClipSettings, Data, GeneratorSettings, Subject
 
-_CLASSES = ("t-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
 SUBJECT = Subject(
     source="Fashion-MNIST (Zalando, MIT)",
     side=28,
-    classes=_CLASSES,
+    classes=NAMES,
     anything="article",
     terciles=(("dark", "medium", "bright"), ("narrow", "regular", "wide")),
-    words=("article", ".", *_CLASSES, SCRIBBLE, "dark", "medium", "bright", "narrow", "regular", "wide"),
+    words=("article", ".", *NAMES, SCRIBBLE, "dark", "medium", "bright", "narrow", "regular", "wide"),
     measures=(ink, width),
     coarse=7,
     generator=GeneratorSettings(

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-START, END, SCRIBBLE = "<start>", "<end>", "scribble"
+from qdbench.tasks.lsi.zero_shot import SCRIBBLE
+
+START, END = "<start>", "<end>"
 Measure = Callable[[Any], Any]
 
 

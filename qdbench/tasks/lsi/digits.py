@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import equinox as eqx
 from jaxtyping import Array, Float
 
 from qdbench.arguments import check_integer
-from qdbench.spec import Measure, TaskSpec
-from qdbench.tasks.lsi.clip import Clip
-from qdbench.tasks.lsi.embedded import describe, models
-from qdbench.tasks.lsi.latents import Whitened
+from qdbench.spec import Measure
+from qdbench.tasks.lsi.embedded import describe
 from qdbench.tasks.lsi.pictures import ink, slant
-from qdbench.tasks.lsi.stylegan2 import StyleGan2
-from qdbench.tasks.lsi.zero_shot import ZeroShotTask, classes
+from qdbench.tasks.lsi.zero_shot import ZeroShotTask, assemble
 
-_NAMES = tuple(
+NAMES = tuple(
     f"number {name}" for name in ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 )
 
@@ -39,13 +35,6 @@ class LsiDigits(ZeroShotTask):
 
     Version history: v0.
     """
-
-    spec: TaskSpec = eqx.field(static=True)
-    generator: StyleGan2
-    clip: Clip
-    latents: Whitened
-    texts: Float[Array, "11 embedding"]
-    wanted: Float[Array, " 11"]
 
     def measured(self, images: Float[Array, "batch 8 8 1"]) -> tuple[Float[Array, " batch"], ...]:
         """Ink and slant."""
@@ -73,8 +62,4 @@ def make(id: str, digit: int = 8, precision: str = "float32") -> LsiDigits:
         (Measure(name="ink", low=0.15, high=0.45), Measure(name="slant", low=-0.5, high=0.5, unit="pixels a pixel")),
         precision,
     )
-    found = models("digits", spec.precision)
-    texts, wanted = classes(spec, "digits", _NAMES, digit)
-    return LsiDigits(
-        spec=spec, generator=found.generator, clip=found.clip, latents=found.latents, texts=texts, wanted=wanted
-    )
+    return assemble(LsiDigits, spec, "digits", NAMES, digit)

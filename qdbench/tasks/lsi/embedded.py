@@ -116,17 +116,18 @@ def describe(
     precision: str,
 ) -> TaskSpec:
     """The spec of a task."""
+    checked = check_precision(id, precision)
     return TaskSpec(
         id=id,
-        arguments={**arguments, "precision": check_precision(id, precision)},
+        arguments={**arguments, "precision": checked},
         family=family,
         summary=summary,
-        dim=models(subject, check_precision(id, precision)).latents.dim,
+        dim=models(subject, checked).latents.dim,
         measures=measures,
         archive_shape=(_CELLS, _CELLS),
         objective_range=(0.0, 100.0),
         budget=BUDGET,
-        precision=check_precision(id, precision),
+        precision=checked,
         differentiable=True,
         start=Start(kind="normal", mean=0.0, scale=1.0),
         citations=(*_CITATIONS, _SOURCES[subject]),

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import equinox as eqx
 from jaxtyping import Array, Float
 
-from qdbench.spec import Measure, TaskSpec
-from qdbench.tasks.lsi.clip import Clip
-from qdbench.tasks.lsi.embedded import describe, models
-from qdbench.tasks.lsi.latents import Whitened
+from qdbench.spec import Measure
+from qdbench.tasks.lsi.embedded import describe
 from qdbench.tasks.lsi.pictures import ink, width
-from qdbench.tasks.lsi.stylegan2 import StyleGan2
-from qdbench.tasks.lsi.zero_shot import ZeroShotTask, classes
+from qdbench.tasks.lsi.zero_shot import ZeroShotTask, assemble
 
-_NAMES = ("t-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
+NAMES = ("t-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
 
 
 class LsiFashion(ZeroShotTask):
@@ -38,13 +34,6 @@ class LsiFashion(ZeroShotTask):
     Version history: v0.
     """
 
-    spec: TaskSpec = eqx.field(static=True)
-    generator: StyleGan2
-    clip: Clip
-    latents: Whitened
-    texts: Float[Array, "11 embedding"]
-    wanted: Float[Array, " 11"]
-
     def measured(self, images: Float[Array, "batch 28 28 1"]) -> tuple[Float[Array, " batch"], ...]:
         """Ink and width."""
         return ink(images), width(images)
@@ -61,8 +50,8 @@ def make(id: str, article: str = "dress", precision: str = "float32") -> LsiFash
     Raises:
         ValueError: If an argument has another value.
     """
-    if article not in _NAMES:
-        raise ValueError(f"{id}: article must be one of {', '.join(_NAMES)}, but it is {article!r}")
+    if article not in NAMES:
+        raise ValueError(f"{id}: article must be one of {', '.join(NAMES)}, but it is {article!r}")
     spec = describe(
         id,
         "fashion",
@@ -72,8 +61,4 @@ def make(id: str, article: str = "dress", precision: str = "float32") -> LsiFash
         (Measure(name="ink", low=0.05, high=0.5), Measure(name="width", low=1.5, high=6.0, unit="pixels")),
         precision,
     )
-    found = models("fashion", spec.precision)
-    texts, wanted = classes(spec, "fashion", _NAMES, _NAMES.index(article))
-    return LsiFashion(
-        spec=spec, generator=found.generator, clip=found.clip, latents=found.latents, texts=texts, wanted=wanted
-    )
+    return assemble(LsiFashion, spec, "fashion", NAMES, NAMES.index(article))

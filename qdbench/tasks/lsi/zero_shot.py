@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
+from typing import TypeVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -13,10 +14,14 @@ from jaxtyping import Array, Float
 from qdbench.numerics import exp
 from qdbench.protocols import precision_of
 from qdbench.spec import TaskSpec
-from qdbench.tasks.lsi.embedded import EmbeddedTask, Subject, embed
+from qdbench.tasks.lsi.clip import Clip
+from qdbench.tasks.lsi.embedded import EmbeddedTask, Subject, embed, models
+from qdbench.tasks.lsi.latents import Whitened
 from qdbench.tasks.lsi.layers import matmul
+from qdbench.tasks.lsi.stylegan2 import StyleGan2
 
-SCRIBBLE = "a scribble ."
+SCRIBBLE = "scribble"
+_T = TypeVar("_T", bound="ZeroShotTask")
 
 
 class ZeroShotTask(EmbeddedTask):
@@ -32,8 +37,12 @@ class ZeroShotTask(EmbeddedTask):
     mean of :math:`\|q\|` under it), in [0, 100]. CLIP gets pixels as the generator gives them.
     """
 
-    texts: eqx.AbstractVar[Float[Array, "11 embedding"]]
-    wanted: eqx.AbstractVar[Float[Array, " 11"]]
+    spec: TaskSpec = eqx.field(static=True)
+    generator: StyleGan2
+    clip: Clip
+    latents: Whitened
+    texts: Float[Array, "11 embedding"]
+    wanted: Float[Array, " 11"]
 
     @abc.abstractmethod
     def measured(self, images: Float[Array, "batch side side 1"]) -> tuple[Float[Array, " batch"], ...]:
@@ -50,18 +59,25 @@ class ZeroShotTask(EmbeddedTask):
         return jnp.stack([objective, *self.measured(images)], axis=1)
 
 
-def classes(
-    spec: TaskSpec, subject: Subject, names: Sequence[str], wanted: int
-) -> tuple[Float[Array, "11 embedding"], Float[Array, " 11"]]:
-    """The embeddings of the texts of ten classes and of a scribble, and the vector that is 1 at the wanted one.
+def assemble(kind: type[_T], spec: TaskSpec, subject: Subject, names: Sequence[str], wanted: int) -> _T:
+    """Makes a task.
 
     Args:
-        spec: Of the task.
+        kind: Its class.
+        spec: Its spec.
         subject: What the models were trained on.
-        names: The classes as in "a NAME .".
+        names: The ten classes as in "a NAME .".
         wanted: The index of a class.
     """
-    texts = (*(f"a {name} ." for name in names), SCRIBBLE)
+    found = models(subject, spec.precision)
+    texts = [f"a {name} ." for name in (*names, SCRIBBLE)]
     with precision_of(spec):
         one_hot = jnp.asarray([float(index == wanted) for index in range(len(texts))], spec.precision)
-    return embed(spec, subject, texts), one_hot
+    return kind(
+        spec=spec,
+        generator=found.generator,
+        clip=found.clip,
+        latents=found.latents,
+        texts=embed(spec, subject, texts),
+        wanted=one_hot,
+    )
