@@ -17,11 +17,11 @@ from jax import lax
 
 from qdbench.tasks.lsi import clip
 from qdbench.tasks.lsi.parameters import Parameters
+from scripts.lsi import steps
 from scripts.lsi.subject import Pictures, Subject
 
 EMBEDDING = 32
 WIDTHS, LAYERS, HEADS, RATIO = {"vision": 48, "text": 32}, {"vision": 2, "text": 1}, {"vision": 4, "text": 2}, 2
-_CHUNK = 200
 _MOST = 10_000
 # Of a picture, on average.
 _BLOTS = 5
@@ -101,7 +101,7 @@ def train(subject: Subject, found: Pictures, seed: int, progress: Callable[[int,
         right = jnp.diagonal(jax.nn.log_softmax(logits, axis=1)) + jnp.diagonal(jax.nn.log_softmax(logits, axis=0))
         return -right.mean() / 2
 
-    def step(carry: Any, inputs: Any, images: Any, attributes: Any) -> tuple[Any, None]:
+    def step(carry: Any, inputs: Any, images: Any, attributes: Any) -> Any:
         (tensors, averaged, state), (key, radius) = carry, inputs
         keys = jax.random.split(key, 4)
         rows = jax.random.randint(keys[0], (settings.batch,), 0, len(images))
@@ -125,22 +125,15 @@ def train(subject: Subject, found: Pictures, seed: int, progress: Callable[[int,
         tensors["logit_scale"] = jnp.minimum(tensors["logit_scale"], jnp.log(100.0))
         keep = settings.average
         averaged = jax.tree.map(lambda old, new: keep * old + (1 - keep) * new, averaged, tensors)
-        return (tensors, averaged, state), None
+        return tensors, averaged, state
 
-    def advance(carry: Any, inputs: Any, images: Any, attributes: Any) -> Any:
-        return lax.scan(lambda c, now: step(c, now, images, attributes), carry, inputs)[0]
-
-    chunk = jax.jit(advance, donate_argnums=0)
     tensors = {name: jnp.asarray(array) for name, array in initial(subject, np.random.default_rng(seed)).items()}
     carry = (tensors, jax.tree.map(jnp.copy, tensors), adam.init(tensors))
     keys = jax.random.split(jax.random.key(seed), settings.steps)
     # A model that knows nothing yet would learn nothing from pictures that fool it.
     radii = settings.radius * jnp.minimum(1, jnp.linspace(0, 2, settings.steps))
     known = jnp.asarray(found.images), jnp.asarray(found.attributes)
-    for first in range(0, settings.steps, _CHUNK):
-        carry = chunk(carry, (keys[first : first + _CHUNK], radii[first : first + _CHUNK]), *known)
-        jax.block_until_ready(carry)
-        progress(first + _CHUNK, settings.steps)
+    carry = steps.run(step, carry, (keys, radii), known, settings.steps, progress)
     return {name: np.asarray(array) for name, array in carry[1].items()}
 
 

@@ -9,16 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax import lax
 
 from qdbench.tasks.lsi import stylegan2
 from qdbench.tasks.lsi.parameters import Parameters
 from qdbench.tasks.lsi.pictures import middle
-from scripts.lsi import critics
+from scripts.lsi import critics, steps
 from scripts.lsi.subject import Subject
 
 LATENT, DEPTH = 32, 3
-_CHUNK = 200
 _ADAM_B1, _ADAM_B2 = 0.0, 0.99
 Tensors = dict[str, Any]
 
@@ -115,31 +113,11 @@ def train(subject: Subject, images: np.ndarray, seed: int, progress: Callable[[i
 
     carry = (weights, critic, jax.tree.map(jnp.copy, weights), (adam.init(weights), adam.init(critic)))
     keys = jax.random.split(jax.random.key(seed), settings.steps)
-    advance, real = _advancing(step, scanned=not settings.convolutional), jnp.asarray(2 * images - 1)
-    for first in range(0, settings.steps, _CHUNK):
-        carry = advance(carry, keys[first : first + _CHUNK], real)
-        jax.block_until_ready(carry)
-        progress(first + _CHUNK, settings.steps)
+    real = jnp.asarray(2 * images - 1)
+    carry = steps.run(step, carry, keys, (real,), settings.steps, progress, scanned=not settings.convolutional)
     tensors = {name: np.asarray(array) for name, array in {**fixed, **carry[2]}.items()}
     w = stylegan2.make(Parameters(tensors, "training")).mapping(
         jnp.asarray(np.random.default_rng(seed).standard_normal((100_000, LATENT)), jnp.float32)
     )
     tensors["mapping.w_avg"] = np.asarray(w).mean(axis=0)
     return tensors
-
-
-def _advancing(step: Callable[[Any, Any, Any], Any], scanned: bool) -> Callable[[Any, Any, Any], Any]:
-    """The function that takes a step for each of some keys; on a CPU, XLA's convolutions are slow in a scan."""
-    if scanned:
-        return jax.jit(
-            lambda carry, keys, real: lax.scan(lambda c, key: (step(c, key, real), None), carry, keys)[0],
-            donate_argnums=0,
-        )
-    once = jax.jit(step, donate_argnums=0)
-
-    def advance(carry: Any, keys: Any, real: Any) -> Any:
-        for key in keys:
-            carry = once(carry, key, real)
-        return carry
-
-    return advance
