@@ -28,7 +28,6 @@ from qdbench.tasks.neuroevolution.rollout import Episodes, run_episodes
 from qdbench.tasks.neuroevolution.trajectory import Trajectory, trace_episode
 
 _TRAINING, _TEST = 0, 1
-_GOLDEN_STEPS = 20
 # Networks that an accelerator evaluates side by side, and the fewest that a CPU does.
 _CHUNK, _LEAST_CHUNK = 256, 2
 
@@ -111,8 +110,8 @@ class Control(Task):
             return trace_episode(self.environment, self.measure_set, network, key, self.steps)
 
     def for_fingerprint(self) -> Control:
-        """The task with 20 steps, before chaos makes devices differ."""
-        return dataclasses.replace(self, steps=min(self.steps, _GOLDEN_STEPS))
+        """The task with the first steps only, before chaos makes processors differ."""
+        return dataclasses.replace(self, steps=min(self.steps, self.environment.golden_steps))
 
     def _evaluate(
         self, key: Key[Array, ""] | None, solutions: Float[Array, "batch dim"], gradients: bool

@@ -64,6 +64,7 @@ class Environment(abc.ABC):
         episodes_on_cpu: Episodes that a CPU should run side by side: enough to fill its vector instructions, few enough
             that their networks stay in its caches and that those that end early do not wait for others.
         measure_sets: The choices of measures by name; the first is the standard one.
+        golden_steps: Steps in which processors differ by far less than the digits of a fingerprint, at most 20.
     """
 
     name: ClassVar[str]
@@ -72,6 +73,7 @@ class Environment(abc.ABC):
     is_discrete: ClassVar[bool]
     episodes_on_cpu: ClassVar[int]
     measure_sets: ClassVar[Mapping[str, MeasureSet]]
+    golden_steps: ClassVar[int] = 20
 
     @property
     def starts(self) -> int | None:

@@ -16,7 +16,7 @@ from qdbench.harness.fingerprint import fingerprint
 from tests.registered import BRAX
 
 FILE = Path(__file__).parent / "golden.json"
-POLICIES, STEPS = 4, 20
+POLICIES = 4
 _BRAX = ("jax", "jaxlib", "brax", "mujoco", "mujoco-mjx")
 PACKAGES = {
     **dict.fromkeys(("Pendulum", "SpaceInvaders", "Breakout", "Asterix"), ("jax", "jaxlib")),
@@ -38,7 +38,7 @@ def versions(packages: tuple[str, ...]) -> dict[str, str]:
 def measure(name: str) -> dict[str, Any]:
     """Objective and measures of four policies with weights from NumPy, and the fingerprint of the task's programs."""
     # As many episodes as the contract's tests have, so that this is the same program.
-    task = qdbench.make(f"Neuro-{name}-v0", budget="smoke", steps=STEPS)
+    task = qdbench.make(f"Neuro-{name}-v0", budget="smoke", steps=20).for_fingerprint()
     weights = np.random.default_rng(1).normal(size=(POLICIES, task.spec.dim)) * 4 * task.spec.start.scale
     found = task.evaluate(jax.random.key(0), weights)
     return {

@@ -1,4 +1,4 @@
-"""Golden values: what fixed weights do in 20 steps. A difference is a changed dependency, or a new version of a task.
+"""Golden values: what fixed weights do in a few steps. A difference is a changed dependency, or a task's new version.
 
 ``python -m tests.tasks.neuroevolution.golden`` writes the file anew.
 """
@@ -29,7 +29,7 @@ def test_values_are_the_stored_ones(name: str) -> None:
     reason = f"changed dependencies: {changed}" if changed else "the dependencies are the same: the task has changed"
     assert found["fingerprint"] == expected["fingerprint"], reason
     for what in ("objective", "measures"):
-        # Rounding errors of other processors grow less than this in 20 steps.
+        # Rounding errors of other processors grow less than this in so few steps.
         assert found[what] == pytest.approx(expected[what], rel=1e-4, abs=1e-4), reason
 
 
