@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +13,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from qdbench.random import derive, uniform
+from qdbench.tasks.neuroevolution.batch_last import batch_last
 from qdbench.tasks.neuroevolution.environment import Action, Environment, MeasureSet, State
 from qdbench.tasks.neuroevolution.observations import normalise
 from qdbench.tasks.neuroevolution.policies import Architecture, Network
@@ -55,12 +58,16 @@ def draws_of_step(environment: Environment, chance: Key[Array, ""], step: Int[Ar
     return uniform(derive(chance, step), (environment.num_draws,))
 
 
-def take_step(
-    environment: Environment, measures: MeasureSet, network: Network, state: State, draws: Float[Array, " draws"]
-) -> Step:
-    """Observes, acts and moves on."""
+def act(environment: Environment, network: Network, state: State) -> Action:
+    """Observes and decides."""
     output = network(normalise(environment.name, environment.observe(state)))
-    action = jnp.argmax(output).astype(jnp.int32) if environment.is_discrete else output
+    return jnp.argmax(output).astype(jnp.int32) if environment.is_discrete else output
+
+
+def move(
+    environment: Environment, measures: MeasureSet, state: State, action: Action, draws: Float[Array, " draws"]
+) -> Step:
+    """Moves on and measures."""
     after, reward, terminated = environment.step(state, action, draws)
     values = measures.of_state(after)
     measured = jnp.stack(values) if values else jnp.zeros(0)
@@ -98,8 +105,8 @@ def run_episodes(
     starts, chances = jax.vmap(jax.vmap(keys_of_episode))(keys)
     states = jax.vmap(jax.vmap(environment.reset))(starts, numbers)
 
-    one = functools.partial(take_step, environment, measures)
-    each = jax.vmap(jax.vmap(one, in_axes=(None, 0, 0)))
+    all_act = jax.vmap(jax.vmap(functools.partial(act, environment), in_axes=(None, 0)))
+    all_move = _of_all(environment, functools.partial(move, environment, measures))
 
     def goes_on(carry: tuple[Any, ...]) -> Bool[Array, ""]:
         number, _, alive, _ = carry
@@ -108,7 +115,7 @@ def run_episodes(
     def body(carry: tuple[Any, ...]) -> tuple[Any, ...]:
         number, states, alive, sums = carry
         draws = jax.vmap(jax.vmap(functools.partial(draws_of_step, environment, step=number)))(chances)
-        step = each(networks, states, draws)
+        step = all_move(states, all_act(networks, states), draws)
         counted = alive & step.is_valid
         measured = step.measures + (sums.measures if measures.reduction == "mean" else 0)
         sums = Episodes(
@@ -123,3 +130,17 @@ def run_episodes(
     if measures.reduction == "mean":
         return sums._replace(measures=sums.measures / jnp.maximum(sums.length, 1)[..., None])
     return sums
+
+
+def _of_all(environment: Environment, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of one episode, for arrays with the axes of networks and episodes before their own."""
+    if not environment.is_batched_last:
+        return jax.vmap(jax.vmap(function))
+    mapped = batch_last(function)
+
+    def of_rows(*arguments: Any) -> Any:
+        counts = jax.tree.leaves(arguments)[0].shape[:2]
+        found = mapped(*jax.tree.map(lambda leaf: leaf.reshape(math.prod(counts), *leaf.shape[2:]), arguments))
+        return jax.tree.map(lambda leaf: leaf.reshape(*counts, *leaf.shape[1:]), found)
+
+    return of_rows

@@ -13,7 +13,7 @@ from jaxtyping import Array, Int, Key
 
 from qdbench.tasks.neuroevolution.environment import Environment, MeasureSet, State
 from qdbench.tasks.neuroevolution.policies import Network
-from qdbench.tasks.neuroevolution.rollout import draws_of_step, keys_of_episode, take_step
+from qdbench.tasks.neuroevolution.rollout import act, draws_of_step, keys_of_episode, move
 
 
 class Trajectory(NamedTuple):
@@ -63,7 +63,8 @@ def _program(
     state = environment.reset(start, jnp.int32(0))
 
     def body(state: State, number: Int[Array, ""]) -> tuple[State, tuple[Any, ...]]:
-        step = take_step(environment, measures, network, state, draws_of_step(environment, chance, number))
+        action = act(environment, network, state)
+        step = move(environment, measures, state, action, draws_of_step(environment, chance, number))
         record = (
             environment.picture(step.state),
             environment.observe(state),
