@@ -31,7 +31,7 @@ ABLATED := selection mutation selection+mutation selection+mutation+sampling sel
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune lga-meta lga-decays lga-ablation lga-transfer bbob-lga-tuned bbob-lga-instances lga-tune neuro-small neuro-qd neuro-pendulum lsi hpo-mini hpob bench bench-bbob bench-neuro bench-workers boards dqd-more dqd-peers bbob-peers clean FORCE
+.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune lga-meta lga-decays lga-ablation lga-transfer bbob-lga-tuned bbob-lga-instances lga-tune neuro-small neuro-qd neuro-pendulum neuro-sanity lsi hpo-mini hpob bench bench-bbob bench-neuro bench-workers boards dqd-more dqd-peers bbob-peers clean FORCE
 
 help: ## list the targets
 	@echo "make TARGET [JOBS=2] [PYTHON=python3.11]"
@@ -109,6 +109,9 @@ neuro-qd: $(RUN) ## quality diversity in the small budget: Pendulum, Walker2d, A
 
 neuro-pendulum: $(RUN) ## Pendulum in the paper's budget: 40 trials of 512,000 evaluations (resumes)
 	$(call run_suite,neuro-pendulum-paper)
+
+neuro-sanity: $(RUN) ## genetic algorithms against random search: four tasks, 20 repetitions (hours; resumes)
+	$(call run_suite,neuro-sanity)
 
 lsi: $(RUN) ## latent space illumination of digits: 560 trials, into the results of dqd (hours; resumes)
 	$(call run_suite,lsi,dqd)
