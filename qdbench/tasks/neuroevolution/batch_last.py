@@ -55,7 +55,7 @@ class _Value(NamedTuple):
 
 
 def batch_last(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of batches, like ``jax.vmap(function)`` up to rounding.
+    """A function of batches, like ``jax.vmap(function)`` up to rounding; gradients that a function defines are lost.
 
     Args:
         function: Pure, of arrays with floating, integer or Boolean numbers in any pytrees.
