@@ -34,7 +34,7 @@ class BraxEnvironment(Environment):
 
     is_discrete: ClassVar[bool] = False
     episodes_on_cpu: ClassVar[int] = 32
-    is_batched_last: ClassVar[bool] = True
+    is_in_lanes: ClassVar[bool] = True
     brax_name: ClassVar[str]
 
     def reset(self, key: Key[Array, ""], number: Int[Array, ""]) -> BraxState:

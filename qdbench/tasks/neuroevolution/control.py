@@ -23,6 +23,7 @@ from qdbench.spec import JsonScalar, Start, TaskSpec
 from qdbench.tasks.neuroevolution.budgets import BUDGETS, budget_of
 from qdbench.tasks.neuroevolution.catalogue import FACTS
 from qdbench.tasks.neuroevolution.environment import NO_MEASURES, Environment, MeasureSet
+from qdbench.tasks.neuroevolution.lanes import run_in_lanes
 from qdbench.tasks.neuroevolution.policies import HIDDEN, Architecture, MinAtarArchitecture, MlpArchitecture, Network
 from qdbench.tasks.neuroevolution.rollout import Episodes, run_episodes
 from qdbench.tasks.neuroevolution.trajectory import Trajectory, trace_episode
@@ -30,6 +31,8 @@ from qdbench.tasks.neuroevolution.trajectory import Trajectory, trace_episode
 _TRAINING, _TEST = 0, 1
 # Networks that an accelerator evaluates side by side, and the fewest that a CPU does.
 _CHUNK, _LEAST_CHUNK = 256, 2
+# Episodes of a chunk for each of its lanes: the more, the less the last ones count.
+_EPISODES_OF_A_LANE = 4
 
 
 class _Rows(NamedTuple):
@@ -141,25 +144,23 @@ class Control(Task):
     ) -> Episodes:
         """The episodes of rows, in chunks."""
 
-        def run(chunk: _Rows) -> Episodes:
+        def run(chunk: _Rows, valid: Int[Array, ""]) -> Episodes:
             keys, numbers = _keys(key, jnp.int32(stream), chunk.parts, self.rollouts)
-            return run_episodes(
-                self.environment,
-                self.architecture,
-                self.measure_set,
-                solutions[chunk.solutions],
-                keys=keys,
-                numbers=numbers,
-                steps=jnp.int32(self.steps),
-            )
+            what = (self.environment, self.architecture, self.measure_set, solutions[chunk.solutions])
+            how = {"keys": keys, "numbers": numbers, "steps": jnp.int32(self.steps)}
+            if not self.environment.is_in_lanes:
+                return run_episodes(*what, **how)
+            lanes = self.environment.episodes_on_cpu if _is_on_cpu() else keys.size
+            return run_in_lanes(*what, **how, valid=valid, count=lanes)
 
         return _in_chunks(run, rows, self._chunk, in_one_program=_is_traced(solutions))
 
     @property
     def _chunk(self) -> int:
-        if jax.default_backend() != "cpu":
+        if not _is_on_cpu():
             return _CHUNK
-        return max(_LEAST_CHUNK, self.environment.episodes_on_cpu // self.rollouts)
+        episodes = self.environment.episodes_on_cpu * (_EPISODES_OF_A_LANE if self.environment.is_in_lanes else 1)
+        return max(_LEAST_CHUNK, episodes // self.rollouts)
 
     @property
     def _name(self) -> str:
@@ -183,20 +184,29 @@ def _keys(
     return jax.vmap(jax.vmap(functools.partial(derive, derive(key, stream))))(numbers), numbers
 
 
-def _in_chunks(function: Callable[[_Rows], Episodes], rows: _Rows, size: int, in_one_program: bool) -> Episodes:
-    """Applies a function of ``size`` rows to any number of them: in a loop of a program, or by calls that share one."""
+def _in_chunks(function: Callable[[_Rows, Any], Episodes], rows: _Rows, size: int, in_one_program: bool) -> Episodes:
+    """Applies a function of ``size`` rows to any number of them: in a loop of a program, or by calls that share one.
+
+    Its second argument is how many of the rows count: the last chunk is filled up.
+    """
     count = len(rows.parts)
     chunks = -(-count // size)
     # Copies of a row that is there anyway: its episodes end no later.
     filled = np.concatenate([np.arange(count), np.zeros(chunks * size - count, int)]).reshape(chunks, size)
-    items = _Rows(*(jnp.asarray(column[filled], jnp.int32) for column in rows))
+    items = (
+        _Rows(*(jnp.asarray(column[filled], jnp.int32) for column in rows)),
+        jnp.minimum(size, count - size * jnp.arange(chunks, dtype=jnp.int32)),
+    )
     if in_one_program and chunks > 1:
-        found = lax.map(function, items)
+        found = lax.map(lambda item: function(*item), items)
     else:
-        found = jax.tree.map(
-            lambda *leaves: jnp.stack(leaves), *[function(_Rows(*chunk)) for chunk in zip(*items, strict=True)]
-        )
+        each = [function(_Rows(*chunk), valid) for *chunk, valid in zip(*items[0], items[1], strict=True)]
+        found = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
     return jax.tree.map(lambda leaf: leaf.reshape(chunks * size, *leaf.shape[2:])[:count], found)
+
+
+def _is_on_cpu() -> bool:
+    return jax.default_backend() == "cpu"
 
 
 def _is_traced(value: Any) -> bool:

@@ -63,8 +63,8 @@ class Environment(abc.ABC):
         is_discrete: Whether an action is the number of one of them; else it is all of them, each in [-1, 1].
         episodes_on_cpu: Episodes that a CPU should run side by side: enough to fill its vector instructions, few enough
             that their networks stay in its caches and that those that end early do not wait for others.
-        is_batched_last: Whether steps are compiled with the batch in the last axis, which suits operations on short
-            vectors; see :mod:`qdbench.tasks.neuroevolution.batch_last`.
+        is_in_lanes: Whether episodes run in lanes, each with a copy of its network, with steps compiled so that many
+            operations on short vectors are fast; see :mod:`qdbench.tasks.neuroevolution.lanes`.
         measure_sets: The choices of measures by name; the first is the standard one.
         golden_steps: Steps in which processors differ by far less than the digits of a fingerprint, at most 20.
     """
@@ -74,7 +74,7 @@ class Environment(abc.ABC):
     num_actions: ClassVar[int]
     is_discrete: ClassVar[bool]
     episodes_on_cpu: ClassVar[int]
-    is_batched_last: ClassVar[bool] = False
+    is_in_lanes: ClassVar[bool] = False
     measure_sets: ClassVar[Mapping[str, MeasureSet]]
     golden_steps: ClassVar[int] = 20
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -13,7 +11,6 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from qdbench.random import derive, uniform
-from qdbench.tasks.neuroevolution.batch_last import batch_last
 from qdbench.tasks.neuroevolution.environment import Action, Environment, MeasureSet, State
 from qdbench.tasks.neuroevolution.observations import normalise
 from qdbench.tasks.neuroevolution.policies import Architecture, Network
@@ -106,7 +103,7 @@ def run_episodes(
     states = jax.vmap(jax.vmap(environment.reset))(starts, numbers)
 
     all_act = jax.vmap(jax.vmap(functools.partial(act, environment), in_axes=(None, 0)))
-    all_move = _of_all(environment, functools.partial(move, environment, measures))
+    all_move = jax.vmap(jax.vmap(functools.partial(move, environment, measures)))
 
     def goes_on(carry: tuple[Any, ...]) -> Bool[Array, ""]:
         number, _, alive, _ = carry
@@ -117,30 +114,31 @@ def run_episodes(
         draws = jax.vmap(jax.vmap(functools.partial(draws_of_step, environment, step=number)))(chances)
         step = all_move(states, all_act(networks, states), draws)
         counted = alive & step.is_valid
-        measured = step.measures + (sums.measures if measures.reduction == "mean" else 0)
-        sums = Episodes(
-            jnp.where(counted, sums.total + step.reward, sums.total),
-            jnp.where(counted[..., None], measured, sums.measures),
-            sums.length + counted,
-        )
+        sums = counting(measures, sums, step, counted)
         return number + 1, step.state, counted & ~step.terminated, sums
 
-    sums = Episodes(jnp.zeros(counts), jnp.zeros((*counts, len(measures.measures))), jnp.zeros(counts, jnp.int32))
-    _, _, _, sums = lax.while_loop(goes_on, body, (jnp.int32(0), states, jnp.ones(counts, bool), sums))
+    start = (jnp.int32(0), states, jnp.ones(counts, bool), nothing_yet(measures, counts))
+    _, _, _, sums = lax.while_loop(goes_on, body, start)
+    return finished(measures, sums)
+
+
+def nothing_yet(measures: MeasureSet, shape: tuple[int, ...]) -> Episodes:
+    """The sums of as many episodes before their first steps."""
+    return Episodes(jnp.zeros(shape), jnp.zeros((*shape, len(measures.measures))), jnp.zeros(shape, jnp.int32))
+
+
+def counting(measures: MeasureSet, sums: Episodes, step: Step, counted: Bool[Array, ...]) -> Episodes:
+    """The sums with a step where it counts."""
+    measured = step.measures + (sums.measures if measures.reduction == "mean" else 0)
+    return Episodes(
+        jnp.where(counted, sums.total + step.reward, sums.total),
+        jnp.where(counted[..., None], measured, sums.measures),
+        sums.length + counted,
+    )
+
+
+def finished(measures: MeasureSet, sums: Episodes) -> Episodes:
+    """Means in place of sums where the measures are means."""
     if measures.reduction == "mean":
         return sums._replace(measures=sums.measures / jnp.maximum(sums.length, 1)[..., None])
     return sums
-
-
-def _of_all(environment: Environment, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function of one episode, for arrays with the axes of networks and episodes before their own."""
-    if not environment.is_batched_last:
-        return jax.vmap(jax.vmap(function))
-    mapped = batch_last(function)
-
-    def of_rows(*arguments: Any) -> Any:
-        counts = jax.tree.leaves(arguments)[0].shape[:2]
-        found = mapped(*jax.tree.map(lambda leaf: leaf.reshape(math.prod(counts), *leaf.shape[2:]), arguments))
-        return jax.tree.map(lambda leaf: leaf.reshape(*counts, *leaf.shape[1:]), found)
-
-    return of_rows
