@@ -31,7 +31,7 @@ ABLATED := selection mutation selection+mutation selection+mutation+sampling sel
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune lga-meta lga-decays lga-ablation lga-transfer bbob-lga-tuned bbob-lga-instances lga-tune neuro-small neuro-qd neuro-pendulum neuro-sanity lsi hpo-mini hpob bench bench-bbob bench-neuro bench-workers boards dqd-more dqd-peers bbob-peers clean FORCE
+.PHONY: help leaderboard test test-slow check dqd bbob-lga bbob-lga-grid bbob-coco bbob-tune lga-meta lga-decays lga-ablation lga-transfer bbob-lga-tuned bbob-lga-instances lga-tune neuro-small neuro-qd neuro-pendulum neuro-tune neuro-sanity lsi hpo-mini hpob bench bench-bbob bench-neuro bench-workers boards dqd-more dqd-peers bbob-peers clean FORCE
 
 help: ## list the targets
 	@echo "make TARGET [JOBS=2] [PYTHON=python3.11]"
@@ -109,6 +109,16 @@ neuro-qd: $(RUN) ## quality diversity in the small budget: Pendulum, Walker2d, A
 
 neuro-pendulum: $(RUN) ## Pendulum in the paper's budget: 40 trials of 512,000 evaluations (resumes)
 	$(call run_suite,neuro-pendulum-paper)
+
+# Task, elite ratios, sigmas, repetitions.
+NEURO_TUNINGS := "Pendulum 0,0.25,0.5,1 0.025,0.05,0.1,0.25,0.5,1 3" "Breakout 0,0.5 0.05,0.075,0.1,0.2 2" \
+  "Digits 0,0.5 0.01,0.025,0.05 1" "Hopper 0,0.5 0.025,0.05,0.1,0.25,0.5 5"
+
+neuro-tune: $(RUN) ## tune the genetic algorithms on networks again: Pendulum, Breakout, Digits, Hopper (hours)
+	printf '%s\n' $(NEURO_TUNINGS) | while read -r task elites sigmas repetitions; do \
+	  for id in gaussian-ga mr15-ga samr-ga gesmr-ga lga; do \
+	    $(BIN)/qdbench tune $$id --suite neuro-small --task Neuro-$$task-v0 --grid elite_ratio=$$elites \
+	      --grid sigma=$$sigmas --repetitions $$repetitions --out results/neuro-tuning/$$task/$$id || exit 1; done; done
 
 neuro-sanity: $(RUN) ## genetic algorithms against random search: four tasks, 20 repetitions (hours; resumes)
 	$(call run_suite,neuro-sanity)
