@@ -118,7 +118,7 @@ neuro-tune: $(RUN) ## tune the genetic algorithms on networks again: Pendulum, B
 	printf '%s\n' $(NEURO_TUNINGS) | while read -r task elites sigmas repetitions; do \
 	  for id in gaussian-ga mr15-ga samr-ga gesmr-ga lga; do \
 	    $(BIN)/qdbench tune $$id --suite neuro-small --task Neuro-$$task-v0 --grid elite_ratio=$$elites \
-	      --grid sigma=$$sigmas --repetitions $$repetitions --out results/neuro-tuning/$$task/$$id || exit 1; done; done
+	      --grid sigma=$$sigmas --repetitions $$repetitions --out results/neuro-tuning/$$task/$$id < /dev/null || exit 1; done; done
 
 neuro-sanity: $(RUN) ## genetic algorithms against random search: four tasks, 20 repetitions (hours; resumes)
 	$(call run_suite,neuro-sanity)
