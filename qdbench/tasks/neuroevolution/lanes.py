@@ -94,7 +94,7 @@ def run_in_lanes(
             episode,
             jnp.where(is_over, 0, number),
             state,
-            _chosen(is_over, jax.tree.map(jnp.zeros_like, sums), sums),
+            _chosen(is_over, nothing_yet(measures, (count,)), sums),
             jnp.where(is_over, following < wanted, lanes.is_busy),
         )
         return _Carry(after, carry.begun + is_over.sum(), results)
