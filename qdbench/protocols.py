@@ -97,7 +97,7 @@ class Task(eqx.Module):
         """The pure function: checked solutions of the spec's precision in, an :class:`Evaluation` out."""
 
     def for_fingerprint(self) -> Task:
-        """The task whose values are its fingerprint: itself, or a shorter one where rounding errors would grow."""
+        """The task whose values are its fingerprint: itself, or a shorter or wider one where rounding would show."""
         return self
 
     def test(self, key: Key[Array, ""] | None, solutions: Any) -> Array:

@@ -37,7 +37,8 @@ def _evaluate(task: Task | HostTask) -> Evaluation:
     if not isinstance(task, Task):
         return task.evaluate(key, solutions)
     # One program for all instances of a structure; the names, which differ, are not part of it.
-    task = dataclasses.replace(task.for_fingerprint(), spec=task.spec.structure())
+    task = task.for_fingerprint()
+    task = dataclasses.replace(task, spec=task.spec.structure())
     if task.is_compiled:
         return task.evaluate(key, solutions)
     with precision_of(task.spec):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 import functools
 from collections.abc import Sequence
 from importlib import resources
@@ -44,6 +45,14 @@ class EmbeddedTask(Task):
     @abc.abstractmethod
     def values(self, solutions: Float[Array, "batch dim"]) -> Float[Array, "batch 3"]:
         """The objective and the two measures."""
+
+    def for_fingerprint(self) -> Task:
+        """The task in float64: measures are small differences, whose digits in float32 depend on the processor."""
+        spec = self.spec.model_copy(update={"precision": "float64"})
+        with precision_of(spec):
+            arrays, rest = eqx.partition(self, eqx.is_inexact_array)
+            wider = eqx.combine(jax.tree.map(lambda array: jnp.asarray(array, spec.precision), arrays), rest)
+        return dataclasses.replace(wider, spec=spec)
 
     def _evaluate(self, key: Key[Array, ""] | None, solutions: Float[Array, "batch n"], gradients: bool) -> Evaluation:
         del key
