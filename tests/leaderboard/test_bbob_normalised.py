@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import numpy as np
@@ -238,3 +239,16 @@ def test_one_split_is_shown_alone() -> None:
     assert shown_splits({1, 2}) == ["all", "training", "hold-out"]
     assert shown_splits({1, 8}) == ["training"]
     assert shown_splits({2, 3}) == ["hold-out"]
+
+
+def test_intervals_have_the_digits_of_the_c_library_on_every_processor() -> None:
+    generator = np.random.default_rng(0)
+    optimizers = ["gaussian-ga", *(f"other-{i}" for i in range(500))]
+    table = pd.DataFrame({"function": 1, "optimizer": optimizers, "trials": 4})
+    table["mean"], table["std"] = generator.uniform(1, 2, (2, len(table)))
+    found = normalised.compared(table, "gaussian-ga").iloc[1:]
+    base = table.iloc[0]
+    for row in found.to_dict("records"):
+        spread = np.hypot(row["std"] / 2 / row["mean"], base["std"] / 2 / base["mean"])
+        assert row["ratio_high"] == row["ratio"] * math.exp(1.96 * spread)
+        assert row["ratio_low"] == row["ratio"] / math.exp(1.96 * spread)

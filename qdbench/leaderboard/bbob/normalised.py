@@ -7,6 +7,8 @@ score is the ratio :math:`r_{a,f} = m_{a,f} / m_{\mathrm{GA},f}`; below 1 is bet
 from __future__ import annotations
 
 import dataclasses
+import math
+import statistics
 from collections.abc import Sequence
 
 import numpy as np
@@ -98,8 +100,10 @@ def compared(table: pd.DataFrame, baseline: str | None) -> pd.DataFrame:
     table["ratio"] = table["mean"] / beside["mean"]
     spread = np.hypot(table["sem"] / table["mean"], beside["sem"] / beside["mean"])
     spread = spread.where(table["optimizer"] != baseline)
-    table["ratio_low"] = table["ratio"] * np.exp(-Z * spread)
-    table["ratio_high"] = table["ratio"] * np.exp(Z * spread)
+    # The C library's exponential: NumPy's differs in the last digit between processors.
+    factor = (Z * spread).map(math.exp, na_action="ignore")
+    table["ratio_low"] = table["ratio"] / factor
+    table["ratio_high"] = table["ratio"] * factor
     return table
 
 
@@ -139,8 +143,8 @@ def overall_table(functions: pd.DataFrame) -> pd.DataFrame:
 
 def geometric_mean(values: pd.Series) -> float:
     """The geometric mean of ratios within the limits; NaN if there is none or one is not a number."""
-    logs = np.log(within_limits(values.to_numpy(np.float64)))
-    return float(np.exp(logs.mean())) if logs.size and np.isfinite(logs).all() else float("nan")
+    ratios = within_limits(values.to_numpy(np.float64))
+    return statistics.geometric_mean(ratios) if ratios.size and np.isfinite(ratios).all() else float("nan")
 
 
 def within_limits(ratios: np.ndarray) -> np.ndarray:
