@@ -112,7 +112,7 @@ neuro-pendulum: $(RUN) ## Pendulum in the paper's budget: 40 trials of 512,000 e
 
 # Task, elite ratios, sigmas, repetitions.
 NEURO_TUNINGS := "Pendulum 0,0.25,0.5,1 0.025,0.05,0.1,0.25,0.5,1 3" "Breakout 0,0.5 0.05,0.075,0.1,0.2 2" \
-  "Digits 0,0.5 0.01,0.025,0.05 1" "Hopper 0,0.5 0.025,0.05,0.1,0.25,0.5 5"
+  "Digits 0,0.5 0.01,0.025,0.05 1" "Hopper 0,0.5 0.05,0.1,0.25,0.5 5"
 
 neuro-tune: $(RUN) ## tune the genetic algorithms on networks again: Pendulum, Breakout, Digits, Hopper (hours)
 	printf '%s\n' $(NEURO_TUNINGS) | while read -r task elites sigmas repetitions; do \

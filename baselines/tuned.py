@@ -6,8 +6,8 @@ of all 24 functions); the rule and the evidence are in ``leaderboards/bbob/tunin
 Forms with restarts take those of the optimizer that they restart.
 
 On Pendulum they are the choices of ``qdbench tune ID --suite neuro-small --task Neuro-Pendulum-v0`` (the small budget,
-3 repetitions), on all games those for Breakout (2 repetitions) and on all images those for Digits (one repetition); the
-evidence is in ``leaderboards/neuroevolution/tuning``.
+3 repetitions), on all robots those for Hopper (5 repetitions), on all games those for Breakout (2 repetitions) and on
+all images those for Digits (one repetition); the evidence is in ``leaderboards/neuroevolution/tuning``.
 
 For latent space illumination of digits they were set before anything was run on those tasks: the scales of the search
 space, whose prior has deviations of 1, and the settings of a trial on another generator.
@@ -39,6 +39,14 @@ _NETWORKS: dict[str, dict[str, dict[str, float]]] = {
         "gesmr-ga": {"elite_ratio": 1.0, "sigma": 0.025},
         "lga": {"elite_ratio": 0.25, "sigma": 1.0},
         "sep-cma-es": {"sigma": 0.05},
+        "openai-es": {"sigma": 0.05, "learning_rate": 0.1},
+    },
+    "neuro-brax": {
+        "gaussian-ga": {"elite_ratio": 0.5, "sigma": 0.05},
+        "mr15-ga": {"elite_ratio": 0.5, "sigma": 0.5},
+        "samr-ga": {"elite_ratio": 0.5, "sigma": 0.5},
+        "gesmr-ga": {"elite_ratio": 0.5, "sigma": 0.1},
+        "sep-cma-es": {"sigma": 0.1},
         "openai-es": {"sigma": 0.05, "learning_rate": 0.1},
     },
     "neuro-minatar": {
