@@ -55,8 +55,10 @@ _RULE_OF_SCORES = (
 )
 
 _LARGEST_RATIO = 10.0
+# Trials of one call of the program, its seconds on a processor, where trials take turns, and bytes of their tasks.
 _TOGETHER = 250
-_MOST_BYTES = 2**30
+_SECONDS = 5.0
+_MOST_BYTES = 2**27
 
 Grid = Mapping[str, Sequence[Any]]
 TaskChoices = Sequence[tuple[str, dict[str, JsonScalar]]]
@@ -230,12 +232,21 @@ def _run(
         # Every trial has its copy of the task's arrays, and a data set is large.
         bytes_each = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(task)) or 1
         capacity = min(_TOGETHER, len(trials), max(1, _MOST_BYTES // bytes_each))
+        on_cpu = jax.default_backend() == "cpu"
         finals: list[float] = []
-        for first in range(0, len(trials), capacity):
-            outcomes = batched.run(trials[first : first + capacity], evaluations, False, capacity)
+        size = 1 if on_cpu else capacity
+        while len(finals) < len(trials):
+            outcomes = batched.run(trials[len(finals) : len(finals) + size], evaluations, False, capacity)
             finals += [_final(outcome, spec) for outcome in outcomes]
             report(len(finals) / len(trials))
+            if on_cpu:
+                size = _as_many_as_fit(outcomes[0].run_seconds, capacity)
     return np.array(finals).reshape(len(candidates), repetitions), evaluations
+
+
+def _as_many_as_fit(seconds: float, capacity: int) -> int:
+    """How many trials of so many seconds a call of the program takes, after which progress shows."""
+    return max(1, min(capacity, int(_SECONDS / max(seconds, _SECONDS / capacity))))
 
 
 def _final(outcome: Outcome, spec: TaskSpec) -> float:

@@ -39,6 +39,24 @@ def test_a_cell_has_the_numbers_of_its_trials(tuned: tune.Tuned) -> None:
     assert {task["budget"] for task in tuned.tasks.values()} == {200}
 
 
+def test_progress_shows_while_trials_are_long_and_changes_nothing(
+    tuned: tune.Tuned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tune, "_SECONDS", 0.0)
+    seen: list[tuple[float, str]] = []
+    found = tune.tune(
+        "shrinking", TASKS, Budget(iterations=20), 2, GRID, {"batch_size": 10}, lambda *told: seen.append(told)
+    )
+    assert [label for _, label in seen] == [label for label in tuned.tasks for _ in range(8)]
+    np.testing.assert_allclose([fraction for fraction, _ in seen], np.arange(1, 17) / 16)
+    pd.testing.assert_frame_equal(found.table, tuned.table)
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0.0, 250), (1e-9, 250), (0.1, 50), (3.0, 1), (5.0, 1), (60.0, 1)])
+def test_a_call_has_as_many_trials_as_fit_into_its_seconds(seconds: float, expected: int) -> None:
+    assert tune._as_many_as_fit(seconds, 250) == expected
+
+
 def test_the_choice_follows_the_rule() -> None:
     means = {"a": [1.0, 4.0, 2.0], "b": [1e5, 1.0, 2.0], "c": [1e-9, 1e-12, 1e-10]}
     rows = [
