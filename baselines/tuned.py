@@ -46,6 +46,7 @@ _NETWORKS: dict[str, dict[str, dict[str, float]]] = {
         "mr15-ga": {"elite_ratio": 0.5, "sigma": 0.5},
         "samr-ga": {"elite_ratio": 0.5, "sigma": 0.5},
         "gesmr-ga": {"elite_ratio": 0.5, "sigma": 0.1},
+        "lga": {"elite_ratio": 0.5, "sigma": 0.5},
         "sep-cma-es": {"sigma": 0.1},
         "openai-es": {"sigma": 0.05, "learning_rate": 0.1},
     },
