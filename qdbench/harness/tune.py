@@ -234,6 +234,7 @@ def _run(
         capacity = min(_TOGETHER, len(trials), max(1, _MOST_BYTES // bytes_each))
         on_cpu = jax.default_backend() == "cpu"
         finals: list[float] = []
+        # An accelerator takes as long for a few as for all.
         size = 1 if on_cpu else capacity
         while len(finals) < len(trials):
             outcomes = batched.run(trials[len(finals) : len(finals) + size], evaluations, False, capacity)
@@ -246,7 +247,7 @@ def _run(
 
 def _as_many_as_fit(seconds: float, capacity: int) -> int:
     """How many trials of so many seconds a call of the program takes, after which progress shows."""
-    return max(1, min(capacity, int(_SECONDS / max(seconds, _SECONDS / capacity))))
+    return max(1, int(_SECONDS / max(seconds, _SECONDS / capacity)))
 
 
 def _final(outcome: Outcome, spec: TaskSpec) -> float:
