@@ -201,6 +201,9 @@ def tune(
         typer.Option(help="A hyperparameter, as [b]batch_size=32[/b] or [b]parameters=my.safetensors[/b]."),
     ] = None,
     repetitions: Annotated[int | None, typer.Option(min=1, help="Trials of each cell. Default: the suite's.")] = None,
+    first_repetition: Annotated[
+        int, typer.Option(min=0, help="The first of them; 1000 keeps them apart from those of a board.")
+    ] = 0,
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("tuned"),
 ) -> None:
     """Tune an optimizer: try a grid of hyperparameters on the tasks of a suite, one program for each task.
@@ -243,6 +246,7 @@ def tune(
                 wanted,
                 fixed or settings[0],
                 lambda fraction, label: progress.update(bar, completed=fraction, description=label),
+                first_repetition,
             )
         files = tune_report.write(tuned, chosen.name, out)
     console.print(tune_report.summary(tuned))

@@ -158,6 +158,7 @@ def tune(
     grid: Grid | None = None,
     fixed: Mapping[str, Any] | None = None,
     progress: Callable[[float, str], None] | None = None,
+    first_repetition: int = 0,
 ) -> Tuned:
     """Tries a grid of hyperparameters on every task.
 
@@ -165,10 +166,11 @@ def tune(
         optimizer: A registered id.
         tasks: Ids and arguments of tasks that rank by precision.
         budget: The budget of the trials.
-        repetitions: Repetitions 0, 1, ... of each cell.
+        repetitions: How many of each cell.
         grid: The values to try; None: :func:`default_grid`.
         fixed: Other hyperparameters.
         progress: Called with the fraction done and the task's label.
+        first_repetition: They are this one and those after it: a board's trials need not be those of the tuning.
 
     Raises:
         UnknownNameError: If there is no such optimizer or task.
@@ -177,6 +179,7 @@ def tune(
     """
     chosen = {name: tuple(values) for name, values in (grid or default_grid(optimizer)).items()}
     settings = dict(fixed or {})
+    seeds = range(first_repetition, first_repetition + repetitions)
     frames, described, floors = [], {}, {}
     metrics: dict[str, str] = {}
     for number, (task_id, arguments) in enumerate(tasks):
@@ -193,8 +196,8 @@ def tune(
             if progress is not None:
                 progress((number + fraction) / len(tasks), label)
 
-        finals, evaluations = _run(task, optimizer, chosen, settings, budget, repetitions, report)
-        frames.append(_rows(label, chosen, task.spec.metric, finals))
+        finals, evaluations = _run(task, optimizer, chosen, settings, budget, seeds, report)
+        frames.append(_rows(label, chosen, task.spec.metric, seeds, finals))
         described[label] = {
             "id": task_id,
             "arguments": task.spec.arguments,
@@ -218,7 +221,7 @@ def _run(
     grid: dict[str, tuple[Any, ...]],
     fixed: dict[str, Any],
     budget: Budget,
-    repetitions: int,
+    repetitions: Sequence[int],
     report: Callable[[float], None],
 ) -> tuple[np.ndarray, int]:
     """The final metrics, ``(cells, repetitions)``, and the number of evaluations of a trial."""
@@ -227,7 +230,7 @@ def _run(
     _check_one_program(task, optimizer, candidates, grid)
     evaluations = evaluations_of(budget, spec, candidates[0])
     with precision_of(spec):
-        keys = [trial.keys_of(spec, candidates[0].id, repetition) for repetition in range(repetitions)]
+        keys = [trial.keys_of(spec, candidates[0].id, repetition) for repetition in repetitions]
         trials = [batched.Trial(task, candidate, key) for candidate in candidates for key in keys]
         # Every trial has its copy of the task's arrays, and a data set is large.
         bytes_each = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(task)) or 1
@@ -242,7 +245,7 @@ def _run(
             report(len(finals) / len(trials))
             if on_cpu:
                 size = _as_many_as_fit(outcomes[0].run_seconds, capacity)
-    return np.array(finals).reshape(len(candidates), repetitions), evaluations
+    return np.array(finals).reshape(len(candidates), len(repetitions)), evaluations
 
 
 def _as_many_as_fit(seconds: float, capacity: int) -> int:
@@ -264,11 +267,11 @@ def _check_one_program(task: Task, optimizer: str, candidates: Sequence[Optimize
         )
 
 
-def _rows(label: str, grid: Grid, metric: str, finals: np.ndarray) -> pd.DataFrame:
+def _rows(label: str, grid: Grid, metric: str, repetitions: Sequence[int], finals: np.ndarray) -> pd.DataFrame:
     rows = [
         {"task": label, "cell": index, **cell, "repetition": repetition, metric: float(value)}
         for index, cell in enumerate(cells(grid))
-        for repetition, value in enumerate(finals[index])
+        for repetition, value in zip(repetitions, finals[index], strict=True)
     ]
     return pd.DataFrame(rows)
 
@@ -284,7 +287,8 @@ def to_json(tuned: Tuned, suite: str, provenance: Mapping[str, str]) -> str:
         "rule": tuned.rule,
         "grid": tuned.grid,
         "fixed": tuned.fixed,
-        "repetitions": int(tuned.table["repetition"].max()) + 1,
+        "repetitions": tuned.table["repetition"].nunique(),
+        "first_repetition": int(tuned.table["repetition"].min()),
         "global": {"hyperparameters": tuned.best(), "score": float(scores.min())},
         "per_task": {task: per_task[task] for task in tuned.tasks},
         "tasks": tuned.tasks,

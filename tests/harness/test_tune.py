@@ -52,6 +52,14 @@ def test_progress_shows_while_trials_are_long_and_changes_nothing(
     pd.testing.assert_frame_equal(found.table, tuned.table)
 
 
+def test_repetitions_may_be_others_than_those_of_a_board(tuned: tune.Tuned) -> None:
+    second = tune.tune("shrinking", TASKS, Budget(iterations=20), 1, GRID, {"batch_size": 10}, first_repetition=1)
+    known = tuned.table[tuned.table["repetition"] == 1].reset_index(drop=True)
+    pd.testing.assert_frame_equal(second.table, known)
+    content = json.loads(tune.to_json(second, "mine", {}))
+    assert (content["repetitions"], content["first_repetition"]) == (1, 1)
+
+
 @pytest.mark.parametrize(("seconds", "expected"), [(0.0, 250), (1e-9, 250), (0.1, 50), (3.0, 1), (5.0, 1), (60.0, 1)])
 def test_a_call_has_as_many_trials_as_fit_into_its_seconds(seconds: float, expected: int) -> None:
     assert tune._as_many_as_fit(seconds, 250) == expected
