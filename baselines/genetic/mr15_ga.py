@@ -39,11 +39,18 @@ class Mr15Ga(Optimizer):
     of all survive; the evosax of lange2023lga had one parent by default, counted survivors that were better than the
     best so far, and asked for more than 15 %. The step size stays within [1e-20, 1e6].
 
-    Hyperparameters: ``sigma`` (at the start) 0.5, ``elite_ratio`` (rho) 0.5, ``batch_size`` (N) 32.
+    Children that are exactly as good as their parent do not count as better, unless ``tie_weight`` says by how much
+    each of them does: 1 is the rule of hansen2015evolution, in which a success is not to be worse. The two rules differ
+    on plateaus, as the scores of games have: there most children are as good as their parent, and the first rule
+    halves the step size until nothing changes any more.
+
+    Hyperparameters: ``sigma`` (at the start) 0.5, ``elite_ratio`` (rho) 0.5, ``batch_size`` (N) 32, ``tie_weight`` (in
+    [0, 1]) none, which is 0.
     """
 
     sigma: Float[Array, ""]
     elite_ratio: Float[Array, ""]
+    tie_weight: Float[Array, ""] | None
     id: str = eqx.field(static=True)
     spec: TaskSpec = eqx.field(static=True)
     initial: tuple[Batch, ...] = eqx.field(static=True)
@@ -67,12 +74,31 @@ class Mr15Ga(Optimizer):
         objective = ranking.finite(evaluation.objective)
         sigma = state.sigma
         if batch not in self.initial:
-            better = (objective > rows(state.population.objective, state.parents)).sum(dtype=jnp.int32)
-            sigma = limited(sigma * jnp.where(5 * better > batch.size, 2, 0.5).astype(sigma.dtype))
+            successes = self._successes(objective, rows(state.population.objective, state.parents))
+            sigma = limited(sigma * jnp.where(5 * successes > batch.size, 2, 0.5).astype(sigma.dtype))
         chosen = survivors(state.population, objective)
         return State(take(state.population, chosen, solutions, objective), sigma, state.parents)
 
+    def _successes(self, objective: Float[Array, " batch"], of_parents: Float[Array, " batch"]) -> Array:
+        better = (objective > of_parents).sum(dtype=jnp.int32)
+        if self.tie_weight is None:
+            return better
+        return better + self.tie_weight * (objective == of_parents).sum(dtype=jnp.int32)
 
-def make(spec: TaskSpec, sigma: float = 0.5, elite_ratio: float = 0.5, batch_size: int = 32) -> Mr15Ga:
-    """Makes the optimizer; see :class:`Mr15Ga`."""
-    return Mr15Ga(**settings("mr15-ga", spec, sigma, elite_ratio, batch_size))
+
+def make(
+    spec: TaskSpec,
+    sigma: float = 0.5,
+    elite_ratio: float = 0.5,
+    batch_size: int = 32,
+    tie_weight: float | None = None,
+) -> Mr15Ga:
+    """Makes the optimizer; see :class:`Mr15Ga`.
+
+    Raises:
+        ValueError: If ``tie_weight`` is not in [0, 1].
+    """
+    if tie_weight is not None and not 0 <= tie_weight <= 1:
+        raise ValueError(f"optimizer 'mr15-ga': tie_weight must be in [0, 1], but it is {tie_weight!r}")
+    weight = None if tie_weight is None else jnp.asarray(tie_weight, spec.precision)
+    return Mr15Ga(**settings("mr15-ga", spec, sigma, elite_ratio, batch_size), tie_weight=weight)

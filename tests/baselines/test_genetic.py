@@ -119,6 +119,38 @@ def test_mr15_doubles_if_more_than_a_fifth_succeed(successes: int, factor: float
     assert float(after.sigma) == pytest.approx(0.3 * factor)
 
 
+@pytest.mark.parametrize(
+    ("better", "equal", "weight", "factor"),
+    [(0, 10, None, 0.5), (0, 10, 0.0, 0.5), (0, 2, 1.0, 0.5), (0, 3, 1.0, 2.0), (1, 2, 1.0, 2.0), (1, 2, 0.5, 0.5)],
+)
+def test_mr15_counts_ties_by_their_weight(better: int, equal: int, weight: float | None, factor: float) -> None:
+    objective = [1.0] * better + [0.0] * equal + [-1.0] * (10 - better - equal)
+    given = {} if weight is None else {"tie_weight": weight}
+    _, before, after = scripted("mr15-ga", objective, sigma=0.3, **given)
+    assert float(after.sigma) == pytest.approx(float(before.sigma) * factor)
+
+
+@pytest.mark.parametrize("weight", [-0.1, 1.1])
+def test_mr15_refuses_other_weights(weight: float) -> None:
+    with pytest.raises(ValueError, match=rf"tie_weight must be in \[0, 1\], but it is {weight}"):
+        make("mr15-ga", function_task(sphere, 2), tie_weight=weight)
+
+
+def test_mr15_searches_a_plateau_only_if_ties_count() -> None:
+    def steps(x: Any) -> Any:
+        return -jnp.floor(jnp.abs(x)).sum(axis=-1)
+
+    task = function_task(steps, 4)
+    sigmas = {}
+    for weight in (0.0, 1.0):
+        optimizer = make("mr15-ga", task, batch_size=10, sigma=1.0, tie_weight=weight)
+        with precision_of(task.spec):
+            *_, last = drive(task, optimizer, 100)
+        sigmas[weight] = float(last.state.sigma)
+    assert sigmas[0.0] < 1e-6
+    assert sigmas[1.0] > 1e-2
+
+
 def test_samr_children_take_their_step_sizes_along() -> None:
     objective = [float(i) for i in range(1, 9)]
     _, before, after = scripted("samr-ga", objective, sigma=0.3)
