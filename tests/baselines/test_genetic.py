@@ -138,7 +138,7 @@ def test_mr15_refuses_other_weights(weight: float) -> None:
 
 def test_mr15_searches_a_plateau_only_if_ties_count() -> None:
     def steps(x: Any) -> Any:
-        return -jnp.floor(jnp.abs(x)).sum(axis=-1)
+        return jnp.floor(jnp.abs(x)).sum(axis=-1)
 
     task = function_task(steps, 4)
     sigmas = {}
