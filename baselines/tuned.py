@@ -7,7 +7,7 @@ Forms with restarts take those of the optimizer that they restart.
 
 On Pendulum they are the choices of ``qdbench tune ID --suite neuro-small --task Neuro-Pendulum-v0`` (the small budget,
 3 repetitions), on all robots those for Hopper (5 repetitions), on all games those for Breakout (2 repetitions) and on
-all images those for Digits (one repetition); the evidence is in ``leaderboards/neuroevolution/tuning``.
+all images those for Digits (one repetition, two of mr15-ga); the evidence is in ``leaderboards/neuroevolution/tuning``.
 
 For latent space illumination of digits they were set before anything was run on those tasks: the scales of the search
 space, whose prior has deviations of 1, and the settings of a trial on another generator.
@@ -61,7 +61,7 @@ _NETWORKS: dict[str, dict[str, dict[str, float]]] = {
     },
     "neuroevolution-images": {
         "gaussian-ga": {"elite_ratio": 0.0, "sigma": 0.01},
-        "mr15-ga": {"elite_ratio": 0.5, "sigma": 0.05},
+        "mr15-ga": {"elite_ratio": 1.0, "sigma": 0.025},
         "samr-ga": {"elite_ratio": 0.0, "sigma": 0.01},
         "gesmr-ga": {"elite_ratio": 0.0, "sigma": 0.05},
         "lga": {"elite_ratio": 0.5, "sigma": 0.01},
