@@ -228,7 +228,7 @@ def rank_overall(summary: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def mean_interval(values: Sequence[float] | np.ndarray) -> Interval:
+def mean_interval(values: Sequence[float] | np.ndarray, standard_errors: float | None = None) -> Interval:
     r"""The mean and its 95 % confidence interval :math:`\bar x \pm t_{0.975, n-1} s / \sqrt n`.
 
     One value has no interval (NaN). If any value is not finite or there is none, everything is NaN: leaving a bad
@@ -236,6 +236,7 @@ def mean_interval(values: Sequence[float] | np.ndarray) -> Interval:
 
     Args:
         values: ``(n,)``.
+        standard_errors: How many of :math:`s / \sqrt n` to either side, in place of t's quantile: papers draw 1.96.
     """
     sample = np.asarray(values, dtype=np.float64)
     if sample.size == 0 or not np.isfinite(sample).all():
@@ -244,7 +245,8 @@ def mean_interval(values: Sequence[float] | np.ndarray) -> Interval:
     if sample.size == 1:
         return Interval(mean, np.nan, np.nan, np.nan)
     std = float(sample.std(ddof=1))
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, sample.size - 1)) * std / np.sqrt(sample.size)
+    factor = float(stats.t.ppf((1 + CONFIDENCE) / 2, sample.size - 1)) if standard_errors is None else standard_errors
+    half = factor * std / np.sqrt(sample.size)
     return Interval(mean, std, float(mean - half), float(mean + half))
 
 
@@ -268,15 +270,15 @@ def with_metric(trace: pd.DataFrame, spec: TaskSpec) -> pd.DataFrame:
     return trace.assign(**{spec.metric: spec.objective_range[1] - trace["best_objective"]})
 
 
-def mean_curve(traces: Sequence[pd.DataFrame], metric: str) -> pd.DataFrame:
+def mean_curve(traces: Sequence[pd.DataFrame], metric: str, standard_errors: float | None = None) -> pd.DataFrame:
     """The mean of a metric over the traces of a group, at the fractions of the budget that all of them have.
 
     Returns:
-        Columns fraction, evaluations (mean), mean, low, high (the 95 % interval of the mean, NaN for one trace).
+        Columns fraction, evaluations (mean), mean, low, high (of :func:`mean_interval`, NaN for one trace).
     """
     pooled = pd.concat(list(traces), ignore_index=True).groupby("fraction", sort=True)
     rows = [
-        (fraction, group["evaluations"].mean(), *mean_interval(group[metric].to_numpy()))
+        (fraction, group["evaluations"].mean(), *mean_interval(group[metric].to_numpy(), standard_errors))
         for fraction, group in pooled
         if len(group) == len(traces)
     ]

@@ -108,7 +108,7 @@ def curves_figure(curves: Mapping[str, Mapping[str, pd.DataFrame]], look: Mappin
         for position, (metric, panel) in enumerate(curves.items()):
             axes = figure.add_axes((0.05 + 0.5 * position, bottom, width, 0.93 - bottom))
             for name, curve in panel.items():
-                _draw_curve(axes, curve, name, look[name])
+                draw_curve(axes, curve, name, look[name])
             axes.set_xlabel("evaluations")
             axes.set_title(METRIC_NAMES.get(metric, metric), loc="left", fontsize=10, fontweight="bold")
             axes.xaxis.set_major_formatter(EngFormatter(sep=""))
@@ -182,7 +182,8 @@ def _any_positive(panel: Iterable[pd.DataFrame]) -> bool:
     return any((curve["mean"] > 0).any() for curve in panel)
 
 
-def _draw_curve(axes: Axes, curve: pd.DataFrame, name: str, style: Style) -> None:
+def draw_curve(axes: Axes, curve: pd.DataFrame, name: str, style: Style) -> None:
+    """A curve of :func:`qdbench.leaderboard.aggregate.mean_curve` with its band."""
     x = curve["evaluations"].to_numpy()
     # Broken lines lie on top, so that a solid one of the same course does not hide them.
     look: dict[str, Any] = {

@@ -36,3 +36,21 @@ def plot_collage(
 
         write_atomically(out, collage(result, rows, columns))
     console.print(f"written: {out}", soft_wrap=True, highlight=False)
+
+
+@plot_app.command("curves")
+def plot_curves(
+    results: Annotated[Path, typer.Argument(help="Folder of results.")],
+    out: Annotated[Path, typer.Option(help="The SVG or PNG file to write.")] = Path("curves.svg"),
+    columns: Annotated[int, typer.Option(min=1, help="Panels in a row.")] = 4,
+) -> None:
+    """Draw the learning curves of all tasks, a panel for each: the mean and 1.96 standard errors over repetitions.
+
+    [b]qdbench plot curves leaderboards/neuroevolution/small/results --out curves.svg[/b]
+    """
+    with friendly_errors():
+        from qdbench.harness.store import write_atomically
+        from qdbench.leaderboard.learning_curves import draw
+
+        write_atomically(out, draw(results, columns, out.suffix))
+    console.print(f"written: {out}", soft_wrap=True, highlight=False)

@@ -1,0 +1,106 @@
+"""Learning curves of all tasks in a folder of results, a panel for each, as papers print them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator
+
+from qdbench.harness.targets import LOWER_IS_BETTER
+from qdbench.leaderboard import aggregate, figures
+
+STANDARD_ERRORS = 1.96
+_WIDTH, _HEIGHT, _LEGEND = 3.1, 2.5, 0.55
+_COLORS = (*figures.OKABE_ITO, figures.INK, "#b8a500")
+_DASHES = ("-", "--", ":", "-.")
+
+
+def learning_curves(results: aggregate.Results, columns: int = 4) -> Figure:
+    """The mean of each task's ranking metric over evaluations, with bands of 1.96 standard errors.
+
+    Boards draw Student's t intervals, which with five repetitions are 1.4 times as wide. A metric of which lower is
+    better has a logarithmic axis.
+
+    Args:
+        results: Finished trials; others do not count.
+        columns: Panels in a row.
+
+    Raises:
+        ValueError: If no trial has finished.
+    """
+    if not results.trials:
+        raise ValueError(
+            f"{results.directory} has no finished trial, such as qdbench run --suite quick --out DIR makes"
+        )
+    trials = aggregate.trial_table(results)
+    finished = trials[trials["status"] == "finished"]
+    specs = aggregate.task_specs(results)
+    look = _styles(sorted(set(finished["optimizer"])))
+    tasks = [task for task in specs if task in set(finished["task"])]
+    columns = min(columns, len(tasks))
+    rows = math.ceil(len(tasks) / columns)
+    with mpl.rc_context(figures.SETTINGS):
+        figure = Figure(figsize=(_WIDTH * columns, _HEIGHT * rows + _LEGEND), layout="constrained")
+        panels = figure.subplots(rows, columns, squeeze=False).flat
+        for axes, task in zip(panels, tasks, strict=False):
+            of_task = finished[finished["task"] == task]
+            _draw(axes, results, of_task, specs[task].metric, look)
+            axes.set_title(task, loc="left", fontsize=9, fontweight="bold")
+        for axes in list(panels):
+            axes.set_axis_off()
+        known = {
+            name: handle for axes in figure.axes for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
+        names = sorted(known)
+        figure.legend(
+            [known[name] for name in names], names, loc="outside lower center", ncols=min(len(names), 2 * columns),
+            frameon=False, fontsize=8,
+        )  # fmt: skip
+        return figure
+
+
+def draw(directory: Path, columns: int, suffix: str) -> bytes:
+    """:func:`learning_curves` of a folder of results, as a file of this kind.
+
+    Raises:
+        ValueError: If the suffix is not .svg or .png, or if no trial has finished.
+    """
+    writers = {".svg": figures.svg_bytes, ".png": figures.png_bytes}
+    if suffix not in writers:
+        raise ValueError(f"figures are written as .svg or .png, but the file's suffix is {suffix!r}")
+    return writers[suffix](learning_curves(aggregate.read_results(directory), columns))
+
+
+def _styles(names: list[str]) -> dict[str, figures.Style]:
+    """Solid lines as long as there are colours, because bands lie over one another here."""
+    known = {name: figures.styles([])[name] for name in names if name == "random-search"}
+    others = [name for name in names if name not in known]
+    return known | {
+        name: figures.Style(_COLORS[i % len(_COLORS)], _DASHES[i // len(_COLORS) % len(_DASHES)])
+        for i, name in enumerate(others)
+    }
+
+
+def _draw(
+    axes: Axes, results: aggregate.Results, trials: pd.DataFrame, metric: str, look: dict[str, figures.Style]
+) -> None:
+    ends = []
+    for name, of_name in trials.groupby("optimizer", sort=True):
+        traces = [results.trials[digest].trace for digest in of_name["digest"]]
+        specs = [results.trials[digest].record.config.task for digest in of_name["digest"]]
+        if metric in LOWER_IS_BETTER:
+            traces = [aggregate.with_metric(trace, spec) for trace, spec in zip(traces, specs, strict=True)]
+        curve = aggregate.mean_curve(traces, metric, STANDARD_ERRORS)
+        figures.draw_curve(axes, curve, str(name), look[str(name)])
+        ends.append(float(curve["evaluations"].max()))
+    axes.set_xlim(0, max(ends))
+    axes.set_ylabel(aggregate.METRIC_NAMES.get(metric, metric), fontsize=8)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    if metric in LOWER_IS_BETTER:
+        axes.set_yscale("log", nonpositive="clip")
