@@ -6,7 +6,7 @@ of all 24 functions); the rule and the evidence are in ``leaderboards/bbob/tunin
 Forms with restarts take those of the optimizer that they restart.
 
 On Pendulum they are the choices of ``qdbench tune ID --suite neuro-small --task Neuro-Pendulum-v0`` (the small budget,
-3 repetitions), on all robots those for Hopper (5 repetitions), on all games those for Breakout (2 repetitions) and on
+3 repetitions), on all robots those for Hopper (5 repetitions), on all games those for Breakout (10 repetitions) and on
 all images those for Digits (one repetition, two of mr15-ga); the evidence is in ``leaderboards/neuroevolution/tuning``.
 
 For latent space illumination of digits they were set before anything was run on those tasks: the scales of the search
@@ -51,10 +51,10 @@ _NETWORKS: dict[str, dict[str, dict[str, float]]] = {
         "openai-es": {"sigma": 0.05, "learning_rate": 0.1},
     },
     "neuro-minatar": {
-        "gaussian-ga": {"elite_ratio": 0.5, "sigma": 0.075},
-        "mr15-ga": {"elite_ratio": 0.0, "sigma": 0.075},
+        "gaussian-ga": {"elite_ratio": 0.25, "sigma": 0.05},
+        "mr15-ga": {"elite_ratio": 0.5, "sigma": 0.075, "tie_weight": 1.0},
         "samr-ga": {"elite_ratio": 0.5, "sigma": 0.075},
-        "gesmr-ga": {"elite_ratio": 0.5, "sigma": 0.05},
+        "gesmr-ga": {"elite_ratio": 0.25, "sigma": 0.25},
         "lga": {"elite_ratio": 0.5, "sigma": 0.1},
         "sep-cma-es": {"sigma": 0.05},
         "openai-es": {"sigma": 0.1, "learning_rate": 0.1},
