@@ -110,15 +110,29 @@ neuro-qd: $(RUN) ## quality diversity in the small budget: Pendulum, Walker2d, A
 neuro-pendulum: $(RUN) ## Pendulum in the paper's budget: 40 trials of 512,000 evaluations (resumes)
 	$(call run_suite,neuro-pendulum-paper)
 
-# Task, elite ratios, sigmas, repetitions.
-NEURO_TUNINGS := "Pendulum 0,0.25,0.5,1 0.025,0.05,0.1,0.25,0.5,1 3" "Breakout 0,0.5 0.05,0.075,0.1,0.2 2" \
-  "Digits 0,0.5 0.01,0.025,0.05 1" "Hopper 0,0.5 0.05,0.1,0.25,0.5 5"
+GAS := gaussian-ga samr-ga gesmr-ga lga
+PENDULUM := --repetitions 3 --grid sigma=0.025,0.05,0.1,0.25,0.5,1
+BREAKOUT := --repetitions 10 --first-repetition 1000
+BREAKOUT_GA := $(BREAKOUT) --grid elite_ratio=0,0.25,0.5 --grid sigma=0.05,0.075,0.1,0.25,0.5
+# Task, optimizers, options: the evidence in leaderboards/neuroevolution/tuning.
+NEURO_TUNINGS := \
+  "Pendulum|$(GAS) mr15-ga|$(PENDULUM) --grid elite_ratio=0,0.25,0.5,1" \
+  "Pendulum|openai-es|$(PENDULUM) --grid learning_rate=0.01,0.05,0.1,0.5" \
+  "Pendulum|sep-cma-es|$(PENDULUM)" \
+  "Breakout|$(GAS)|$(BREAKOUT_GA)" \
+  "Breakout|mr15-ga|$(BREAKOUT_GA) --grid tie_weight=0,1" \
+  "Breakout|openai-es|$(BREAKOUT) --grid sigma=0.025,0.05,0.1,0.25 --grid learning_rate=0.01,0.05,0.1,0.25" \
+  "Breakout|sep-cma-es|$(BREAKOUT) --grid sigma=0.025,0.05,0.1,0.25,0.5" \
+  "Digits|$(GAS)|--repetitions 1 --grid elite_ratio=0,0.5 --grid sigma=0.01,0.025,0.05" \
+  "Digits|mr15-ga|--repetitions 2 --first-repetition 1000 --grid elite_ratio=0,0.5,1 --grid sigma=0.025,0.05,0.1,0.25,0.5" \
+  "Hopper|$(GAS) mr15-ga|--repetitions 5 --grid elite_ratio=0,0.5 --grid sigma=0.05,0.1,0.25,0.5" \
+  "Hopper|openai-es|--repetitions 5 --grid sigma=0.05,0.1,0.25 --grid learning_rate=0.05,0.1" \
+  "Hopper|sep-cma-es|--repetitions 5 --grid sigma=0.05,0.1,0.25,0.5"
 
-neuro-tune: $(RUN) ## tune the genetic algorithms on networks again: Pendulum, Breakout, Digits, Hopper (hours)
-	printf '%s\n' $(NEURO_TUNINGS) | while read -r task elites sigmas repetitions; do \
-	  for id in gaussian-ga mr15-ga samr-ga gesmr-ga lga; do \
-	    $(BIN)/qdbench tune $$id --suite neuro-small --task Neuro-$$task-v0 --grid elite_ratio=$$elites \
-	      --grid sigma=$$sigmas --repetitions $$repetitions --out results/neuro-tuning/$$task/$$id < /dev/null || exit 1; done; done
+neuro-tune: $(RUN) ## tune the optimizers on networks again: Pendulum, Breakout, Digits, Hopper (hours)
+	printf '%s\n' $(NEURO_TUNINGS) | while IFS='|' read -r task ids options; do for id in $$ids; do \
+	  $(BIN)/qdbench tune $$id --suite neuro-small --task Neuro-$$task-v0 $$options \
+	    --out results/neuro-tuning/$$task/$$id < /dev/null || exit 1; done; done
 
 neuro-sanity: $(RUN) ## genetic algorithms against random search: four tasks, 20 repetitions (hours; resumes)
 	$(call run_suite,neuro-sanity)

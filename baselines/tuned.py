@@ -55,9 +55,9 @@ _NETWORKS: dict[str, dict[str, dict[str, float]]] = {
         "mr15-ga": {"elite_ratio": 0.5, "sigma": 0.075, "tie_weight": 1.0},
         "samr-ga": {"elite_ratio": 0.5, "sigma": 0.075},
         "gesmr-ga": {"elite_ratio": 0.25, "sigma": 0.25},
-        "lga": {"elite_ratio": 0.5, "sigma": 0.1},
-        "sep-cma-es": {"sigma": 0.05},
-        "openai-es": {"sigma": 0.1, "learning_rate": 0.1},
+        "lga": {"elite_ratio": 0.25, "sigma": 0.075},
+        "sep-cma-es": {"sigma": 0.025},
+        "openai-es": {"sigma": 0.025, "learning_rate": 0.05},
     },
     "neuroevolution-images": {
         "gaussian-ga": {"elite_ratio": 0.0, "sigma": 0.01},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import jax
@@ -51,6 +52,36 @@ def test_defaults_on_networks_are_the_global_choice(path: Path) -> None:
     spec = qdbench.make(task["id"], **task["arguments"]).spec
     assert (tuning["suite"], path.parents[1].name) == ("neuro-small", label.split("-")[1].lower())
     assert tuned_hyperparameters(tuning["optimizer"], spec) == tuning["global"]["hyperparameters"]
+
+
+def test_make_repeats_the_tunings_on_networks() -> None:
+    recipe = subprocess.run(
+        ["make", "--dry-run", "--silent", "neuro-tune", "BIN=/bin"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    _, loop = recipe.split("printf", 1)
+    commands = subprocess.run(
+        ["sh", "-c", "printf" + loop.replace("/bin/qdbench tune", "echo")], check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    made = {}
+    for id, *words in map(str.split, commands):
+        options = list(zip(words[::2], words[1::2], strict=True))
+        grids = [value.split("=") for name, value in options if name == "--grid"]
+        chosen = dict(options)
+        made[chosen["--task"], id] = (
+            {name: [float(value) for value in values.split(",")] for name, values in grids},
+            int(chosen["--repetitions"]),
+            int(chosen.get("--first-repetition", 0)),
+        )
+    stored = {}
+    for tuning in (json.loads(path.read_text()) for path in NETWORKS):
+        ((_, task),) = tuning["tasks"].items()
+        of = tuning["grid"], tuning["repetitions"], tuning.get("first_repetition", 0)
+        stored[task["id"], tuning["optimizer"]] = of
+    assert made == stored
 
 
 def test_the_suite_of_one_setting_each_has_the_choice_of_the_training_functions() -> None:
