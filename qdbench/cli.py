@@ -209,7 +209,8 @@ def tune(
     """Tune an optimizer: try a grid of hyperparameters on the tasks of a suite, one program for each task.
 
     The default grid is elite_ratio 0, .15, .25, .35, .5, 1 x sigma .1, .25, .5, .75, 1, as far as the optimizer has
-    them. Writes tune.json (choices, rule, evidence), trials.csv, tune.md and a heat map.
+    them; on tasks with networks the smaller one of the paper for robots, games or images. Writes tune.json (choices,
+    rule, evidence), trials.csv, tune.md and a heat map.
 
     [b]qdbench tune gaussian-ga --suite bbob-lga --repetitions 10 --out tuned/gaussian-ga[/b]
 

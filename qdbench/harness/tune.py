@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -40,7 +40,16 @@ FILE = "tune.json"
 """The name of the file that :func:`to_json` makes."""
 
 PAPER_GRID = {"elite_ratio": (0.0, 0.15, 0.25, 0.35, 0.5, 1.0), "sigma": (0.1, 0.25, 0.5, 0.75, 1.0)}
-"""The grid of Lange et al. (2023); of it, what an optimizer has."""
+"""The grid of Lange et al. (2023) for BBOB and HPO-B; of it, what an optimizer has."""
+
+_ROBOTS = {"elite_ratio": (0.0, 0.25, 0.5, 1.0), "sigma": (0.025, 0.05, 0.1)}
+PAPER_GRIDS = {
+    "neuro-pendulum": _ROBOTS,
+    "neuro-brax": _ROBOTS,
+    "neuro-minatar": {**_ROBOTS, "sigma": (0.05, 0.075, 0.1)},
+    "neuroevolution-images": {**_ROBOTS, "sigma": (0.01, 0.025, 0.05)},
+}
+"""Their grids for families of tasks with networks; all other families have :data:`PAPER_GRID`."""
 
 _RULE_OF_LACKS = (
     "global: the cell with the least geometric mean over tasks of (mean final {metric} of the cell / the best cell's "
@@ -133,15 +142,22 @@ def cells(grid: Grid) -> list[dict[str, Any]]:
     return combinations({}, grid)
 
 
-def default_grid(optimizer: str) -> dict[str, tuple[Any, ...]]:
-    """The part of :data:`PAPER_GRID` that an optimizer has.
+def default_grid(optimizer: str, families: Iterable[str] = ()) -> dict[str, tuple[Any, ...]]:
+    """The part of the paper's grid for families of tasks that an optimizer has.
 
     Raises:
-        ValueError: If it has none of it.
+        ValueError: If it has none of it, or if the families have different grids.
     """
     factory, bound = OPTIMIZERS.resolve(optimizer)
     known = [name for name in inspect.signature(factory).parameters if name not in bound]
-    grid = {name: values for name, values in PAPER_GRID.items() if name in known}
+    found = sorted(set(families))
+    first, *others = [PAPER_GRIDS.get(family, PAPER_GRID) for family in found] or [PAPER_GRID]
+    if any(other != first for other in others):
+        raise ValueError(
+            f"{', '.join(found)} have different grids: choose tasks of one family, or name what to try, as "
+            "--grid sigma=0.1,1"
+        )
+    grid = {name: values for name, values in first.items() if name in known}
     if not grid:
         raise ValueError(
             f"optimizer {optimizer!r} has neither {' nor '.join(PAPER_GRID)}: name what to tune, such as "
@@ -167,7 +183,7 @@ def tune(
         tasks: Ids and arguments of tasks that rank by precision.
         budget: The budget of the trials.
         repetitions: How many of each cell.
-        grid: The values to try; None: :func:`default_grid`.
+        grid: The values to try; None: :func:`default_grid` of the tasks' families.
         fixed: Other hyperparameters.
         progress: Called with the fraction done and the task's label.
         first_repetition: They are this one and those after it: a board's trials need not be those of the tuning.
@@ -177,7 +193,9 @@ def tune(
         ValueError: If tasks rank by different metrics, or a hyperparameter of the grid decides shapes.
         TrialError: If a trial fails.
     """
-    chosen = {name: tuple(values) for name, values in (grid or default_grid(optimizer)).items()}
+    if grid is None:
+        grid = default_grid(optimizer, (make(id, **arguments).spec.family for id, arguments in tasks))
+    chosen = {name: tuple(values) for name, values in grid.items()}
     settings = dict(fixed or {})
     seeds = range(first_repetition, first_repetition + repetitions)
     frames, described, floors = [], {}, {}

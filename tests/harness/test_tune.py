@@ -98,6 +98,9 @@ def test_the_report_holds_choices_and_evidence(tmp_path: Path, tuned: tune.Tuned
 def test_only_what_an_optimizer_has_is_tuned() -> None:
     assert tune.default_grid("shrinking") == tune.PAPER_GRID
     assert list(tune.default_grid("map-elites")) == ["sigma"]
+    assert tune.default_grid("shrinking", ["bbob", "bbob-noisy"]) == tune.PAPER_GRID
+    with pytest.raises(ValueError, match="bbob, neuro-brax have different grids: choose tasks of one family"):
+        tune.default_grid("shrinking", ["neuro-brax", "bbob"])
     with pytest.raises(ValueError, match=r"random-search.*neither elite_ratio nor sigma.*batch_size"):
         tune.default_grid("random-search")
     with pytest.raises(ValueError, match="decides shapes"):
@@ -107,6 +110,27 @@ def test_only_what_an_optimizer_has_is_tuned() -> None:
         ValueError, match=r"rank by one metric, but Arm-v0 dim=5 by qd_score, Quadratic-v0 .* by precision"
     ):
         tune.tune("map-elites", mixed, Budget(200), 1, {"sigma": (0.1,)})
+
+
+@pytest.mark.parametrize(
+    ("task", "sigmas"),
+    [
+        ("Neuro-Pendulum-v0", (0.025, 0.05, 0.1)),
+        ("Neuro-Asterix-v0", (0.05, 0.075, 0.1)),
+        ("Neuro-Digits-v0", (0.01, 0.025, 0.05)),
+    ],
+)
+def test_networks_have_the_papers_grids(task: str, sigmas: tuple[float, ...]) -> None:
+    family = qdbench.make(task, budget="smoke").spec.family
+    assert tune.default_grid("gaussian-ga", [family]) == {"elite_ratio": (0.0, 0.25, 0.5, 1.0), "sigma": sigmas}
+
+
+def test_without_a_grid_the_tasks_family_decides() -> None:
+    found = tune.tune(
+        "gaussian-ga", [("Neuro-Breakout-v0", {"budget": "smoke", "measures": "none"})], Budget(iterations=2), 1
+    )
+    assert found.grid == tune.PAPER_GRIDS["neuro-minatar"]
+    assert len(found.table) == 12
 
 
 def test_tasks_may_rank_by_a_score(tmp_path: Path) -> None:
