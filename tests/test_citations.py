@@ -32,7 +32,7 @@ def test_every_key_in_the_source_resolves():
 @pytest.mark.parametrize("key", BIBLIOGRAPHY)
 def test_an_entry_is_well_formed(key):
     entry = BIBLIOGRAPHY[key]
-    assert re.match(rf"@(article|book|inproceedings|techreport)\{{{key},\n", entry)
+    assert re.match(rf"@(article|book|incollection|inproceedings|techreport)\{{{key},\n", entry)
     assert entry.endswith("\n}")
     depth = 0
     for index, character in enumerate(entry):
