@@ -47,7 +47,8 @@ def learning_curves(results: aggregate.Results, columns: int = 4) -> Figure:
     with mpl.rc_context(figures.SETTINGS):
         figure = Figure(figsize=(_WIDTH * columns, _HEIGHT * rows + _LEGEND), layout="constrained")
         panels = figure.subplots(rows, columns, squeeze=False).flat
-        for axes, task in zip(panels, tasks, strict=False):
+        # Tasks come first: zip takes from the panels only what it gives out, and those left are empty.
+        for task, axes in zip(tasks, panels, strict=False):
             of_task = finished[finished["task"] == task]
             _draw(axes, results, of_task, specs[task].metric, look)
             axes.set_title(task, loc="left", fontsize=9, fontweight="bold")

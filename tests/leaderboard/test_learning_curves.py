@@ -33,6 +33,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_task_has_a_panel_with_means_and_1_96_standard_errors(results: Path) -> None:
     figure = learning_curves(aggregate.read_results(results), columns=2)
     assert [axes.get_title(loc="left") for axes in figure.axes] == [*TASKS, ""]
+    assert [axes.axison for axes in figure.axes] == [True, True, True, False]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == sorted(SCORES)
     for axes in figure.axes[:3]:
         lines = {line.get_label(): np.asarray(line.get_ydata()) for line in axes.get_lines()}
