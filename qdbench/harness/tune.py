@@ -193,15 +193,15 @@ def tune(
         ValueError: If tasks rank by different metrics, or a hyperparameter of the grid decides shapes.
         TrialError: If a trial fails.
     """
+    made = [make(id, **arguments) for id, arguments in tasks]
     if grid is None:
-        grid = default_grid(optimizer, (make(id, **arguments).spec.family for id, arguments in tasks))
+        grid = default_grid(optimizer, (task.spec.family for task in made))
     chosen = {name: tuple(values) for name, values in grid.items()}
     settings = dict(fixed or {})
     seeds = range(first_repetition, first_repetition + repetitions)
     frames, described, floors = [], {}, {}
     metrics: dict[str, str] = {}
-    for number, (task_id, arguments) in enumerate(tasks):
-        task = make(task_id, **arguments)
+    for number, (task, (task_id, arguments)) in enumerate(zip(made, tasks, strict=True)):
         label = label_of(task_id, arguments)
         metrics.setdefault(task.spec.metric, label)
         if len(metrics) > 1:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -284,6 +284,32 @@ def mean_curve(traces: Sequence[pd.DataFrame], metric: str, standard_errors: flo
     ]
     curve = pd.DataFrame(rows, columns=["fraction", "evaluations", "mean", "std", "low", "high"])
     return curve.drop(columns="std")
+
+
+def mean_curves(
+    results: Results,
+    spec: TaskSpec,
+    metric: str,
+    digests: Mapping[str, Sequence[str]],
+    standard_errors: float | None = None,
+) -> dict[str, pd.DataFrame]:
+    """The :func:`mean_curve` of each optimizer on a task, without those whose traces lack the metric.
+
+    Args:
+        results: Where the trials are.
+        spec: The task.
+        metric: A column of the traces, or the task's metric where that is made of the best objective.
+        digests: The finished trials of each optimizer.
+        standard_errors: As in :func:`mean_interval`.
+    """
+    curves = {}
+    for optimizer, found in digests.items():
+        traces = [results.trials[digest].trace for digest in found]
+        if spec.metric in LOWER_IS_BETTER:
+            traces = [with_metric(trace, spec) for trace in traces]
+        if all(metric in trace for trace in traces):
+            curves[optimizer] = mean_curve(traces, metric, standard_errors)
+    return {optimizer: curve for optimizer, curve in curves.items() if len(curve)}
 
 
 def _check_archive(archive: FinalArchive | None) -> None:

@@ -139,19 +139,7 @@ def _curves(
     name: str,
 ) -> Plot | None:
     metrics = ("qd_score", "coverage") if spec.metric == "qd_score" else (spec.metric,)
-    traces = {optimizer: [results.trials[digest].trace for digest in found] for optimizer, found in digests.items()}
-    if spec.metric in LOWER_IS_BETTER:
-        traces = {
-            optimizer: [aggregate.with_metric(trace, spec) for trace in found] for optimizer, found in traces.items()
-        }
-    curves = {}
-    for metric in metrics:
-        panel = {
-            optimizer: aggregate.mean_curve(found, metric)
-            for optimizer, found in traces.items()
-            if all(metric in trace for trace in found)
-        }
-        curves[metric] = {optimizer: curve for optimizer, curve in panel.items() if len(curve)}
+    curves = {metric: aggregate.mean_curves(results, spec, metric, digests) for metric in metrics}
     curves = {metric: panel for metric, panel in curves.items() if panel}
     if not curves:
         return None

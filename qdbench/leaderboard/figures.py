@@ -107,15 +107,9 @@ def curves_figure(curves: Mapping[str, Mapping[str, pd.DataFrame]], look: Mappin
         bottom = 0.145 if direct else 0.145 + 0.055 * ((len(names) + 1) // 2)
         for position, (metric, panel) in enumerate(curves.items()):
             axes = figure.add_axes((0.05 + 0.5 * position, bottom, width, 0.93 - bottom))
-            for name, curve in panel.items():
-                draw_curve(axes, curve, name, look[name])
+            draw_panel(axes, metric, panel, look, ticks=5)
             axes.set_xlabel("evaluations")
             axes.set_title(METRIC_NAMES.get(metric, metric), loc="left", fontsize=10, fontweight="bold")
-            axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-            axes.xaxis.set_major_locator(MaxNLocator(5))
-            if metric in LOWER_IS_BETTER and _any_positive(panel.values()):
-                axes.set_yscale("log", nonpositive="clip")
-            axes.set_xlim(0, max(float(curve["evaluations"].max()) for curve in panel.values()))
             if direct:
                 _label_ends(axes, {name: float(curve["mean"].iloc[-1]) for name, curve in panel.items()}, look)
         if not direct:
@@ -182,8 +176,23 @@ def _any_positive(panel: Iterable[pd.DataFrame]) -> bool:
     return any((curve["mean"] > 0).any() for curve in panel)
 
 
-def draw_curve(axes: Axes, curve: pd.DataFrame, name: str, style: Style) -> None:
-    """A curve of :func:`qdbench.leaderboard.aggregate.mean_curve` with its band."""
+def draw_panel(
+    axes: Axes, metric: str, panel: Mapping[str, pd.DataFrame], look: Mapping[str, Style], ticks: int
+) -> None:
+    """Curves of :func:`qdbench.leaderboard.aggregate.mean_curve` with their bands and axes; at least one.
+
+    A metric of which lower is better has a logarithmic axis, unless it is zero everywhere.
+    """
+    for name, curve in panel.items():
+        _draw_curve(axes, curve, name, look[name])
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.xaxis.set_major_locator(MaxNLocator(ticks))
+    if metric in LOWER_IS_BETTER and _any_positive(panel.values()):
+        axes.set_yscale("log", nonpositive="clip")
+    axes.set_xlim(0, max(float(curve["evaluations"].max()) for curve in panel.values()))
+
+
+def _draw_curve(axes: Axes, curve: pd.DataFrame, name: str, style: Style) -> None:
     x = curve["evaluations"].to_numpy()
     # Broken lines lie on top, so that a solid one of the same course does not hide them.
     look: dict[str, Any] = {

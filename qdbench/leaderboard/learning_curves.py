@@ -6,18 +6,15 @@ import math
 from pathlib import Path
 
 import matplotlib as mpl
-import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from qdbench.harness.targets import LOWER_IS_BETTER
 from qdbench.leaderboard import aggregate, figures
 
 STANDARD_ERRORS = 1.96
 _WIDTH, _HEIGHT, _LEGEND = 3.1, 2.5, 0.55
 _COLORS = (*figures.OKABE_ITO, figures.INK, "#b8a500")
 _DASHES = ("-", "--", ":", "-.")
+_BASELINE = "random-search"
 
 
 def learning_curves(results: aggregate.Results, columns: int = 4) -> Figure:
@@ -31,7 +28,7 @@ def learning_curves(results: aggregate.Results, columns: int = 4) -> Figure:
         columns: Panels in a row.
 
     Raises:
-        ValueError: If no trial has finished.
+        ValueError: If no trial has finished, or no trace has its task's metric.
     """
     if not results.trials:
         raise ValueError(
@@ -40,8 +37,15 @@ def learning_curves(results: aggregate.Results, columns: int = 4) -> Figure:
     trials = aggregate.trial_table(results)
     finished = trials[trials["status"] == "finished"]
     specs = aggregate.task_specs(results)
-    look = _styles(sorted(set(finished["optimizer"])))
-    tasks = [task for task in specs if task in set(finished["task"])]
+    curves = {}
+    for task, of_task in finished.groupby("task", sort=True):
+        digests = of_task.groupby("optimizer", sort=True)["digest"].agg(list).to_dict()
+        spec = specs[str(task)]
+        curves[str(task)] = aggregate.mean_curves(results, spec, spec.metric, digests, STANDARD_ERRORS)
+    tasks = [task for task, panel in curves.items() if panel]
+    if not tasks:
+        raise ValueError(f"{results.directory} has no trial whose trace has the metric that its task ranks by")
+    look = _styles(sorted({name for panel in curves.values() for name in panel}))
     columns = min(columns, len(tasks))
     rows = math.ceil(len(tasks) / columns)
     with mpl.rc_context(figures.SETTINGS):
@@ -49,8 +53,9 @@ def learning_curves(results: aggregate.Results, columns: int = 4) -> Figure:
         panels = figure.subplots(rows, columns, squeeze=False).flat
         # Tasks come first: zip takes from the panels only what it gives out, and those left are empty.
         for task, axes in zip(tasks, panels, strict=False):
-            of_task = finished[finished["task"] == task]
-            _draw(axes, results, of_task, specs[task].metric, look)
+            metric = specs[task].metric
+            figures.draw_panel(axes, metric, curves[task], look, ticks=4)
+            axes.set_ylabel(aggregate.METRIC_NAMES.get(metric, metric), fontsize=8)
             axes.set_title(task, loc="left", fontsize=9, fontweight="bold")
         for axes in list(panels):
             axes.set_axis_off()
@@ -79,29 +84,8 @@ def draw(directory: Path, columns: int, suffix: str) -> bytes:
 
 def _styles(names: list[str]) -> dict[str, figures.Style]:
     """Solid lines as long as there are colours, because bands lie over one another here."""
-    known = {name: figures.styles([])[name] for name in names if name == "random-search"}
-    others = [name for name in names if name not in known]
-    return known | {
+    others = [name for name in names if name != _BASELINE]
+    return {_BASELINE: figures.styles([])[_BASELINE]} | {
         name: figures.Style(_COLORS[i % len(_COLORS)], _DASHES[i // len(_COLORS) % len(_DASHES)])
         for i, name in enumerate(others)
     }
-
-
-def _draw(
-    axes: Axes, results: aggregate.Results, trials: pd.DataFrame, metric: str, look: dict[str, figures.Style]
-) -> None:
-    ends = []
-    for name, of_name in trials.groupby("optimizer", sort=True):
-        traces = [results.trials[digest].trace for digest in of_name["digest"]]
-        specs = [results.trials[digest].record.config.task for digest in of_name["digest"]]
-        if metric in LOWER_IS_BETTER:
-            traces = [aggregate.with_metric(trace, spec) for trace, spec in zip(traces, specs, strict=True)]
-        curve = aggregate.mean_curve(traces, metric, STANDARD_ERRORS)
-        figures.draw_curve(axes, curve, str(name), look[str(name)])
-        ends.append(float(curve["evaluations"].max()))
-    axes.set_xlim(0, max(ends))
-    axes.set_ylabel(aggregate.METRIC_NAMES.get(metric, metric), fontsize=8)
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.xaxis.set_major_locator(MaxNLocator(4))
-    if metric in LOWER_IS_BETTER:
-        axes.set_yscale("log", nonpositive="clip")

@@ -48,6 +48,16 @@ def test_every_task_has_a_panel_with_means_and_1_96_standard_errors(results: Pat
             assert (last.min(), last.max()) == pytest.approx((np.mean(scores) - error, np.mean(scores) + error))
 
 
+def test_solved_tasks_and_traces_without_the_metric(tmp_path: Path) -> None:
+    solved = make_result(make_config(make_spec(metric="precision")), 10.0, 50.0, best_objective=100.0)
+    solved.trace["best_objective"] = 100.0
+    store.save_result(tmp_path / "solved", solved)
+    assert learning_curves(aggregate.read_results(tmp_path / "solved")).axes[0].get_yscale() == "linear"
+    store.save_result(tmp_path / "other", make_result(make_config(make_spec(metric="test_score")), 10.0, 50.0))
+    with pytest.raises(ValueError, match="no trial whose trace has the metric"):
+        learning_curves(aggregate.read_results(tmp_path / "other"))
+
+
 @pytest.mark.parametrize(("suffix", "start"), [(".svg", b"<?xml"), (".png", b"\x89PNG")])
 def test_the_command_writes_the_same_file_every_time(results: Path, tmp_path: Path, suffix: str, start: bytes) -> None:
     out = tmp_path / f"curves{suffix}"
