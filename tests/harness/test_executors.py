@@ -7,6 +7,7 @@ import importlib.util
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from qdbench.harness import executors, store
 from qdbench.harness.budget import Budget
-from qdbench.harness.executors import Settings, local, outfit
+from qdbench.harness.executors import Settings, local, notes, outfit
 from qdbench.harness.executors.cluster import End, run_on, serve
 from qdbench.harness.executors.notes import Note, Tail
 from qdbench.harness.experiment import run_all
@@ -178,14 +179,12 @@ def test_trials_of_one_call_whose_worker_dies_are_run_one_by_one(tmp_path: Path)
 
 
 def test_a_trial_that_hangs_is_stopped_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from qdbench.harness.executors import notes
-
     todo = jobs([f"{BROKEN}:Sampler"], 2)
     (tmp_path / "far").mkdir()
     cluster = _Unreliable(tmp_path / "far", iter(()), _outfit())
-    # A clock by which the first trial that starts takes for ever.
+    # A clock by which the first trial that starts takes for ever; not the process's own, which other threads read.
     ticks = iter([0.0, 1000.0])
-    monkeypatch.setattr(notes.time, "monotonic", lambda: next(ticks, 2000.0))
+    monkeypatch.setattr(notes, "time", SimpleNamespace(monotonic=lambda: next(ticks, 2000.0)))
     finished = {item.job: item for item in run_on(cluster, todo, tmp_path / "here", 500.0)}
     assert finished[todo[0]].error == "the trial took longer than the timeout of 500 s"
     assert finished[todo[1]].status == "finished"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -103,7 +104,7 @@ def test_trials_of_one_call_share_their_timeouts_and_are_then_run_alone(
 ) -> None:
     watch = notes.Watch(10.0)
     now = 100.0
-    monkeypatch.setattr(notes.time, "monotonic", lambda: now)
+    monkeypatch.setattr(notes, "time", SimpleNamespace(monotonic=lambda: now))
     for together in (["a", "b"], ["c"]):
         watch.look({"status": "started", "jobs": together})
     now = 109.0
