@@ -18,6 +18,8 @@ if _ROOT not in sys.path:
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(_ROOT) / ".pytest_cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+# XLA logs two false alarms for every kernel that it reads back on some processors: see qdbench.program_cache.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # Each of several workers with threads for all cores, they mostly wait for one another; so each has a core of its own.
 _worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")

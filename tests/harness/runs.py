@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from qdbench.harness import store
@@ -57,3 +62,17 @@ id = "map-elites"
 id = "cma-mega"
 """)
     return path
+
+
+def interrupted(command: Sequence[str], directory: Path, seconds: float) -> str:
+    """Runs a command that stores results, with Ctrl-C when there is one or time is over, and gives what it says."""
+    # A pipe would be full, and the command would wait, before anybody reads it.
+    said = directory.with_suffix(".stderr")
+    with said.open("wb") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True)
+    deadline = time.monotonic() + seconds
+    while not (directory.exists() and identities(directory)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=seconds) == 130
+    return " ".join(said.read_text().split())

@@ -17,7 +17,7 @@ from qdbench.harness import store
 from qdbench.harness.executors import local, notes
 from qdbench.harness.experiment import plan, run_all
 from qdbench.harness.jobs import chunks as job_chunks
-from tests.harness.runs import BROKEN, identities, jobs, outcome, statuses, suite
+from tests.harness.runs import BROKEN, identities, interrupted, jobs, outcome, statuses, suite
 
 
 def test_jobs_of_one_program_are_neighbours_and_chunks_hold_one_program() -> None:
@@ -189,16 +189,8 @@ def test_control_c_keeps_what_is_finished_and_says_how_to_go_on(tmp_path: Path) 
     path = suite(tmp_path / "stop.toml", repetitions=200)
     command = [sys.executable, "-m", "qdbench", "run", "--suite", str(path), "--jobs", "2", "--out"]
     directory = tmp_path / "stopped"
-    process = subprocess.Popen(
-        [*command, str(directory)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    deadline = time.monotonic() + 120
-    while not (directory.exists() and identities(directory)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "the same command resumes" in " ".join(errors.split())
+    errors = interrupted([*command, str(directory)], directory, 120)
+    assert "the same command resumes" in errors
     assert "Traceback" not in errors
     assert 1 <= len(identities(directory)) < 800
     assert all(store.load(path).record.status == "finished" for path in identities(directory))

@@ -19,7 +19,7 @@ import pytest
 from qdbench.harness import executors, store
 from qdbench.harness.executors import Settings, local
 from qdbench.harness.experiment import Finished, Job, run_all
-from tests.harness.runs import BROKEN, identities, jobs, outcome, statuses, suite
+from tests.harness.runs import BROKEN, identities, interrupted, jobs, outcome, statuses, suite
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'qdbench[ray]'")
@@ -249,20 +249,8 @@ def test_nodes_workers_and_drivers_killed_at_random_moments_lose_nothing_and_rep
 def test_control_c_keeps_what_is_finished_and_says_how_to_go_on(two_nodes: Nodes, tmp_path: Path) -> None:
     path = suite(tmp_path / "stop.toml", repetitions=200)
     directory = tmp_path / "stopped"
-    process = subprocess.Popen(
-        _command(two_nodes, path, directory),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + 600
-    while not (directory.exists() and identities(directory)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 130
-    assert "the same command resumes" in " ".join(errors.split())
+    errors = interrupted(_command(two_nodes, path, directory), directory, 600)
+    assert "the same command resumes" in errors
     assert "Traceback" not in errors
     assert 1 <= len(identities(directory)) < 800
     deadline = time.monotonic() + 60

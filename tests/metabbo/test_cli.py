@@ -108,13 +108,10 @@ def test_interrupted(tmp_path: Path) -> None:
     """Ctrl-C keeps the checkpoint, says so, and exits as shells expect."""
     (tmp_path / "tiny.toml").write_text(tiny.as_toml(tiny.settings(meta_generations=1_000_000)))
     arguments = ["meta-train", "climber", "--config", str(tmp_path / "tiny.toml"), "--devices", "1"]
-    process = subprocess.Popen(
-        tiny.command(*arguments, "--out", str(tmp_path / "out")),
-        cwd=tiny.ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command = tiny.command(*arguments, "--out", str(tmp_path / "out"))
+    # A pipe might be full before anybody reads it.
+    with (tmp_path / "errors").open("wb") as said:
+        process = subprocess.Popen(command, cwd=tiny.ROOT, stdout=subprocess.DEVNULL, stderr=said)
     try:
         deadline = time.monotonic() + 240
         while not (tmp_path / "out" / checkpoint.NAME).exists():
@@ -122,11 +119,11 @@ def test_interrupted(tmp_path: Path) -> None:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        assert process.wait(timeout=60) == 130
     finally:
         process.kill()
-        process.communicate()
-    assert process.returncode == 130
+        process.wait()
+    errors = (tmp_path / "errors").read_text()
     assert "Interrupted. The last checkpoint is kept; the same command resumes." in " ".join(errors.split())
     assert "Traceback" not in errors
     found = checkpoint.read(tmp_path / "out", tiny.config(), 1)
