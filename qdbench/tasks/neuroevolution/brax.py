@@ -156,7 +156,7 @@ class Ant(BraxEnvironment):
 
     name: ClassVar[str] = "Ant"
     brax_name: ClassVar[str] = "ant"
-    golden_steps: ClassVar[int] = 3
+    fingerprint_steps: ClassVar[int] = 3
     observation_shape: ClassVar[tuple[int, ...]] = (27,)
     num_actions: ClassVar[int] = 8
     measure_sets: ClassVar[dict[str, MeasureSet]] = {
@@ -179,7 +179,7 @@ class HalfCheetah(BraxEnvironment):
 
     name: ClassVar[str] = "HalfCheetah"
     brax_name: ClassVar[str] = "halfcheetah"
-    golden_steps: ClassVar[int] = 3
+    fingerprint_steps: ClassVar[int] = 3
     observation_shape: ClassVar[tuple[int, ...]] = (17,)
     num_actions: ClassVar[int] = 6
     measure_sets: ClassVar[dict[str, MeasureSet]] = {"feet": _foot_contacts("halfcheetah", back_foot=3, front_foot=6)}

@@ -114,7 +114,7 @@ class Control(Task):
 
     def for_fingerprint(self) -> Control:
         """The task with the first steps only, before chaos makes processors differ."""
-        return dataclasses.replace(self, steps=min(self.steps, self.environment.golden_steps))
+        return dataclasses.replace(self, steps=min(self.steps, self.environment.fingerprint_steps))
 
     def _evaluate(
         self, key: Key[Array, ""] | None, solutions: Float[Array, "batch dim"], gradients: bool

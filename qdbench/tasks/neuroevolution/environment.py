@@ -66,7 +66,7 @@ class Environment(abc.ABC):
         is_in_lanes: Whether episodes run in lanes, each with a copy of its network, with steps compiled so that many
             operations on short vectors are fast; see :mod:`qdbench.tasks.neuroevolution.lanes`.
         measure_sets: The choices of measures by name; the first is the standard one.
-        golden_steps: Steps in which processors differ by far less than the digits of a fingerprint, at most 20.
+        fingerprint_steps: Steps in which processors differ by far less than the digits of a fingerprint, at most 20.
     """
 
     name: ClassVar[str]
@@ -76,7 +76,7 @@ class Environment(abc.ABC):
     episodes_on_cpu: ClassVar[int]
     is_in_lanes: ClassVar[bool] = False
     measure_sets: ClassVar[Mapping[str, MeasureSet]]
-    golden_steps: ClassVar[int] = 20
+    fingerprint_steps: ClassVar[int] = 20
 
     @property
     def starts(self) -> int | None:
