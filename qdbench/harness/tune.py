@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -121,7 +122,7 @@ class Tuned:
             return self.means().rank(ascending=False).mean(axis=1)
         floored = self.means().clip(lower=pd.Series(self.floors), axis=1)
         ratios = (floored / floored.min()).clip(upper=_LARGEST_RATIO)
-        return np.exp(np.log(ratios).mean(axis=1))
+        return ratios.apply(statistics.geometric_mean, axis=1)
 
     def cell(self, index: int) -> dict[str, Any]:
         """The hyperparameters of a cell."""

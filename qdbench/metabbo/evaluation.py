@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -105,7 +106,7 @@ def ratios(
 
 def geometric_mean(ratios: Float[np.ndarray, "*times tasks"]) -> Float[np.ndarray, "*times"]:
     """Over the tasks."""
-    return np.asarray(np.exp(np.log(ratios).mean(axis=-1)))
+    return np.apply_along_axis(statistics.geometric_mean, -1, ratios)
 
 
 def _rows(built: distribution.Distribution, repetitions: int) -> tuple[Rows, list[tuple[int, tuple[int, int]]]]:

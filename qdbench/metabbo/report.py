@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
 import jax
 import matplotlib as mpl
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -71,7 +71,7 @@ def figure(table: pd.DataFrame, reference: str) -> bytes:
         drawing = Figure(figsize=(6, 3.6), layout="constrained")
         axes = drawing.subplots()
         for split, part in table.groupby("split", sort=True):
-            means = np.exp(np.log(part["ratio"]).groupby(part["meta_generation"]).mean())
+            means = part.groupby("meta_generation")["ratio"].agg(statistics.geometric_mean)
             axes.plot(means.index, means, color=_COLORS[str(split)], label=f"{split} tasks")
         axes.axhline(1, color="0.4", linewidth=0.8)
         axes.set(yscale="log", xlabel="meta-generation", ylabel=f"precision / {reference}'s (lower is better)")
