@@ -13,6 +13,7 @@ from rich.table import Table
 from qdbench.harness import store
 from qdbench.harness.provenance import provenance
 from qdbench.harness.tune import FILE, Tuned, to_json
+from qdbench.wording import count
 
 
 def write(tuned: Tuned, suite: str, out: Path) -> list[Path]:
@@ -44,11 +45,11 @@ def markdown(tuned: Tuned, suite: str) -> str:
     """The choices and the scores as Markdown."""
     scores, per_task, means = tuned.scores(), tuned.best_per_task(), tuned.means()
     chosen = ", ".join(f"{name} {_text(value)}" for name, value in tuned.best().items())
-    trials = len(tuned.table)
+    trials, tasks = count(len(tuned.table), "trial"), count(len(tuned.tasks), "task")
     lines = [
         f"# {tuned.optimizer}, tuned on {suite}",
         "",
-        f"{trials} trials on {len(tuned.tasks)} tasks. Rule: {tuned.rule}.",
+        f"{trials} on {tasks}. Rule: {tuned.rule}.",
         "",
         f"Global choice: **{chosen}**, score {scores.min():.3f}.",
         "",

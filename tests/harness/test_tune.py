@@ -90,7 +90,9 @@ def test_the_report_holds_choices_and_evidence(tmp_path: Path, tuned: tune.Tuned
     assert len(content["evidence"]) == 8
     assert "geometric mean" in content["rule"]
     assert len(pd.read_csv(tmp_path / "trials.csv")) == 16
-    assert f"{tuned.scores().min():.3f}" in (tmp_path / "tune.md").read_text()
+    words = (tmp_path / "tune.md").read_text()
+    assert "16 trials on 2 tasks." in words
+    assert f"{tuned.scores().min():.3f}" in words
     assert (tmp_path / "tune.png").read_bytes().startswith(b"\x89PNG")
     assert tune_report.summary(tuned).row_count == 4
 
@@ -147,7 +149,9 @@ def test_tasks_may_rank_by_a_score(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.scores(), [2, 1])
     tune_report.write(found, "mine", tmp_path)
     assert "greatest mean qd_score" in json.loads((tmp_path / "tune.json").read_text())["rule"]
-    assert "mean qd_score" in (tmp_path / "tune.md").read_text()
+    words = (tmp_path / "tune.md").read_text()
+    assert "4 trials on 1 task." in words
+    assert "mean qd_score" in words
 
 
 def test_of_a_regret_the_least_is_best() -> None:
