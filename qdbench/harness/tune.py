@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
-import statistics
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -122,7 +122,8 @@ class Tuned:
             return self.means().rank(ascending=False).mean(axis=1)
         floored = self.means().clip(lower=pd.Series(self.floors), axis=1)
         ratios = (floored / floored.min()).clip(upper=_LARGEST_RATIO)
-        return ratios.apply(statistics.geometric_mean, axis=1)
+        # NumPy's logarithm and exponential depend on the processor in the last digit.
+        return ratios.map(math.log).mean(axis=1).map(math.exp)
 
     def cell(self, index: int) -> dict[str, Any]:
         """The hyperparameters of a cell."""

@@ -64,15 +64,23 @@ id = "cma-mega"
     return path
 
 
+def wait_for_results(directory: Path, seconds: float, least: int = 1) -> None:
+    """Returns when so many trials are finished, or time is over."""
+    deadline = time.monotonic() + seconds
+    while not (directory.exists() and len(identities(directory)) >= least) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
 def interrupted(command: Sequence[str], directory: Path, seconds: float) -> str:
-    """Runs a command that stores results, with Ctrl-C when there is one or time is over, and gives what it says."""
+    """Runs a command with Ctrl-C after its first result, for which it has so many seconds; gives what it says.
+
+    It has half as many to leave.
+    """
     # A pipe would be full, and the command would wait, before anybody reads it.
     said = directory.with_suffix(".stderr")
     with said.open("wb") as errors:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True)
-    deadline = time.monotonic() + seconds
-    while not (directory.exists() and identities(directory)) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for_results(directory, seconds)
     os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(timeout=seconds) == 130
+    assert process.wait(timeout=seconds / 2) == 130
     return " ".join(said.read_text().split())

@@ -17,7 +17,7 @@ from qdbench.harness import store
 from qdbench.harness.executors import local, notes
 from qdbench.harness.experiment import plan, run_all
 from qdbench.harness.jobs import chunks as job_chunks
-from tests.harness.runs import BROKEN, identities, interrupted, jobs, outcome, statuses, suite
+from tests.harness.runs import BROKEN, identities, interrupted, jobs, outcome, statuses, suite, wait_for_results
 
 
 def test_jobs_of_one_program_are_neighbours_and_chunks_hold_one_program() -> None:
@@ -203,9 +203,7 @@ def test_one_kill_in_the_middle(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [*command, str(directory)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
-    deadline = time.monotonic() + 120
-    while not (directory.exists() and len(identities(directory)) >= 2) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for_results(directory, 120, least=2)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     seen = identities(directory)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from qdbench.harness import executors, store
 from qdbench.harness.executors import Settings, local
 from qdbench.harness.experiment import run_all
-from tests.harness.runs import BROKEN, identities, jobs, outcome
+from tests.harness.runs import BROKEN, identities, jobs, outcome, wait_for_results
 
 pytest.importorskip("submitit", reason="submitit is not installed: pip install 'qdbench[slurm]'")
 
@@ -76,9 +75,7 @@ def test_a_driver_that_is_killed_loses_nothing_and_repeats_nothing(tmp_path: Pat
     directory = tmp_path / "slurm"
     command = _command(directory, "--suite", str(path), "--jobs", "1", "--repetitions", "6")
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 600
-    while not (directory.exists() and identities(directory)) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for_results(directory, 600)
     process.kill()
     process.wait()
     seen = identities(directory)
